@@ -1,0 +1,151 @@
+"""Network namespaces held by file descriptor.
+
+Only this module calls setns. A namespace is opened once, and everything that
+follows uses the descriptor: names, PIDs and inodes are reused, an open
+descriptor is not.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+from macvnet.errors import KernelRefused, NotFound, PermissionDenied
+
+CLONE_NEWNET = 0x40000000
+NS_GET_NSTYPE = 0xB703
+SO_NETNS_COOKIE = 71
+THREAD_NAMESPACE = "/proc/thread-self/ns/net"
+
+
+def _libc_setns(fd: int, kind: int) -> None:
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(fd, kind) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def _set_namespace(fd: int) -> None:
+    try:
+        # os.setns came with Python 3.12.
+        getattr(os, "setns", _libc_setns)(fd, CLONE_NEWNET)
+    except OSError as error:
+        if error.errno == errno.EPERM:
+            raise PermissionDenied(
+                "the capability CAP_SYS_ADMIN is missing to enter the target's network namespace",
+                "run macvnet as root",
+            ) from None
+        raise KernelRefused("enter a network namespace", error.errno or 0) from None
+
+
+class Namespace:
+    """An open network namespace; ``fd`` keeps it alive until ``close``."""
+
+    def __init__(self, fd: int, origin: str) -> None:
+        self.fd = fd
+        self.origin = origin
+        self._cookie: int | None = None
+
+    @classmethod
+    def open(cls, path: str) -> Namespace:
+        """Open a namespace file.
+
+        Raises NotFound if there is none or it is no network namespace,
+        PermissionDenied if it may not be opened.
+        """
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except PermissionError:
+            raise PermissionDenied(
+                f"no permission to open the namespace {path!r}", "run macvnet as root"
+            ) from None
+        except (OSError, ValueError):
+            raise NotFound(
+                f"there is no network namespace {path!r}", "ip netns list; lsns -t net"
+            ) from None
+        import fcntl
+
+        try:
+            kind = fcntl.ioctl(fd, NS_GET_NSTYPE)
+        except OSError:
+            kind = 0
+        if kind != CLONE_NEWNET:
+            os.close(fd)
+            raise NotFound(f"{path!r} is no network namespace", "ip netns list; lsns -t net")
+        return cls(fd, path)
+
+    @classmethod
+    def of_pid(cls, pid: int) -> Namespace:
+        """Open a process's network namespace; NotFound if there is no such process."""
+        if not os.path.isdir(f"/proc/{pid}"):
+            raise NotFound(f"there is no process {pid}", "ps -e -o pid,comm")
+        return cls.open(f"/proc/{pid}/ns/net")
+
+    @classmethod
+    def current(cls) -> Namespace:
+        """The namespace this thread is in."""
+        return cls.open(THREAD_NAMESPACE)
+
+    @property
+    def inode(self) -> int:
+        return os.fstat(self.fd).st_ino
+
+    @property
+    def cookie(self) -> int:
+        """The kernel's 64-bit number of the namespace (SO_NETNS_COOKIE, Linux 5.14)."""
+        if self._cookie is None:
+            with entered(self), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+                self._cookie = socket_cookie(probe)
+        return self._cookie
+
+    def same_as(self, other: Namespace) -> bool:
+        mine, theirs = os.fstat(self.fd), os.fstat(other.fd)
+        return (mine.st_dev, mine.st_ino) == (theirs.st_dev, theirs.st_ino)
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def __enter__(self) -> Namespace:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def socket_cookie(sock: socket.socket) -> int:
+    """The cookie of the namespace a socket was made in."""
+    raw = sock.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
+    return int.from_bytes(raw, "little")
+
+
+@contextmanager
+def entered(namespace: Namespace) -> Iterator[None]:
+    """This thread is in ``namespace`` inside the block, and back where it was after it."""
+    back = os.open(THREAD_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _set_namespace(namespace.fd)
+        try:
+            yield
+        finally:
+            _set_namespace(back)
+    finally:
+        os.close(back)
+
+
+def boot_id() -> str:
+    """The kernel's random id of this boot."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
