@@ -1,0 +1,224 @@
+"""Links: what they are, and the requests that make, change and remove them.
+
+Pure except for the functions that take an ``Rtnetlink``; must not know
+networks or records.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from macvnet.kernel.messages import ifinfmsg
+from macvnet.kernel.rtnetlink import (
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    RTM_DELLINK,
+    RTM_GETLINK,
+    RTM_NEWLINK,
+    RTM_SETLINK,
+    Request,
+    Rtnetlink,
+)
+
+IFF_UP = 0x1
+IFF_LOOPBACK = 0x8
+IFF_RUNNING = 0x40
+IFF_LOWER_UP = 0x10000
+NAME_MAX = 15
+
+MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8, "source": 16}
+IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}
+IPVLAN_FLAGS = {"bridge": 0, "private": 1, "vepa": 2}
+VLAN_8021Q = 0x8100
+
+
+class LinkInfo(NamedTuple):
+    """A link as the kernel shows it. ``lower`` is the lower link's ifindex or 0;
+
+    ``lower_nsid`` the nsid of the namespace it is in, None where it is the same.
+    """
+
+    ifindex: int
+    name: str
+    kind: str
+    mac: str
+    permanent_mac: str
+    flags: int
+    mtu: int
+    lower: int
+    lower_nsid: int | None
+    master: int
+    slave_kind: str
+    alias: str
+    altnames: tuple[str, ...]
+    vlan_id: int | None
+    vlan_protocol: int | None
+    mode: str
+    flag: str
+
+    @property
+    def up(self) -> bool:
+        return bool(self.flags & IFF_UP)
+
+    @property
+    def carrier(self) -> bool:
+        return bool(self.flags & IFF_LOWER_UP)
+
+    @property
+    def loopback(self) -> bool:
+        return bool(self.flags & IFF_LOOPBACK)
+
+
+def _name_of(value: int, names: dict[str, int]) -> str:
+    return next((name for name, number in names.items() if number == value), str(value))
+
+
+def read(message: Any) -> LinkInfo:
+    """A LinkInfo from a decoded RTM_NEWLINK."""
+    attributes = dict(message["attrs"])
+    linkinfo = attributes.get("IFLA_LINKINFO")
+    kind = slave_kind = mode = flag = ""
+    vlan_id = vlan_protocol = None
+    if linkinfo is not None:
+        kind = linkinfo.get_attr("IFLA_INFO_KIND") or ""
+        slave_kind = linkinfo.get_attr("IFLA_INFO_SLAVE_KIND") or ""
+        data = linkinfo.get_attr("IFLA_INFO_DATA")
+        if kind == "vlan" and data is not None:
+            vlan_id = data.get_attr("IFLA_VLAN_ID")
+            vlan_protocol = data.get_attr("IFLA_VLAN_PROTOCOL")
+        elif kind in ("macvlan", "macvtap") and data is not None:
+            mode = str(data.get_attr(f"IFLA_{kind.upper()}_MODE") or "")
+        elif kind in ("ipvlan", "ipvtap") and data is not None:
+            mode = _name_of(data.get_attr("IFLA_IPVLAN_MODE") or 0, IPVLAN_MODES)
+            flag = _name_of(data.get_attr("IFLA_IPVLAN_FLAGS") or 0, IPVLAN_FLAGS)
+    names = attributes.get("IFLA_PROP_LIST")
+    altnames: tuple[str, ...] = ()
+    if names is not None:
+        altnames = tuple(v for k, v in names["attrs"] if k == "IFLA_ALT_IFNAME")
+    return LinkInfo(
+        message["index"],
+        attributes.get("IFLA_IFNAME", ""),
+        kind,
+        attributes.get("IFLA_ADDRESS") or "",
+        attributes.get("IFLA_PERM_ADDRESS") or "",
+        message["flags"],
+        attributes.get("IFLA_MTU", 0),
+        attributes.get("IFLA_LINK", 0) or 0,
+        attributes.get("IFLA_LINK_NETNSID"),
+        attributes.get("IFLA_MASTER", 0) or 0,
+        slave_kind,
+        attributes.get("IFLA_IFALIAS", ""),
+        altnames,
+        vlan_id,
+        vlan_protocol,
+        mode,
+        flag,
+    )
+
+
+def all_links(netlink: Rtnetlink) -> list[LinkInfo]:
+    """Every link of the namespace."""
+    return [read(message) for message in netlink.dump(ifinfmsg, RTM_GETLINK)]
+
+
+def by_name(netlink: Rtnetlink, name: str) -> LinkInfo | None:
+    """The link with that name or alternative name, or None."""
+    attribute = "IFLA_IFNAME" if len(name.encode()) <= NAME_MAX else "IFLA_ALT_IFNAME"
+    message = ifinfmsg()
+    message["attrs"] = [[attribute, name]]
+    answer = netlink.get(message, RTM_GETLINK)
+    return read(answer) if answer is not None else None
+
+
+def by_index(netlink: Rtnetlink, ifindex: int, *, nsid: int | None = None) -> LinkInfo | None:
+    """The link with that ifindex, in the namespace that ``nsid`` names if given."""
+    message = ifinfmsg()
+    message["index"] = ifindex
+    if nsid is not None:
+        message["attrs"] = [["IFLA_IF_NETNSID", nsid]]
+    answer = netlink.get(message, RTM_GETLINK)
+    return read(answer) if answer is not None else None
+
+
+def lower_of(netlink: Rtnetlink, link: LinkInfo) -> LinkInfo | None:
+    """The lower link where it is in this namespace."""
+    if not link.lower or link.lower_nsid is not None or link.lower == link.ifindex:
+        return None
+    return by_index(netlink, link.lower)
+
+
+class LinkPlan(NamedTuple):
+    """Pure description of a link to be made.
+
+    ``data`` are driver attributes as (netlink attribute, value); ``words`` the
+    same for the ``ip`` command that --verbose and --dry-run print.
+    """
+
+    kind: str
+    data: tuple[tuple[str, Any], ...] = ()
+    words: str = ""
+    mac: str = ""
+    mtu: int = 0
+
+
+def add(
+    plan: LinkPlan,
+    name: str,
+    *,
+    lower: int = 0,
+    lower_name: str = "",
+    namespace_fd: int | None = None,
+    namespace_words: str = "",
+) -> Request:
+    """Make a link, straight in another namespace if ``namespace_fd`` is given."""
+    attributes: list[list[Any]] = [["IFLA_IFNAME", name]]
+    command = ["link", "add"]
+    if lower:
+        attributes.append(["IFLA_LINK", lower])
+        command += ["link", lower_name]
+    command += ["name", name]
+    if namespace_fd is not None:
+        attributes.append(["IFLA_NET_NS_FD", namespace_fd])
+        command += ["netns", namespace_words]
+    if plan.mac:
+        attributes.append(["IFLA_ADDRESS", plan.mac])
+        command += ["address", plan.mac]
+    if plan.mtu:
+        attributes.append(["IFLA_MTU", plan.mtu])
+        command += ["mtu", str(plan.mtu)]
+    info: list[list[Any]] = [["IFLA_INFO_KIND", plan.kind]]
+    if plan.data:
+        info.append(["IFLA_INFO_DATA", {"attrs": [list(item) for item in plan.data]}])
+    attributes.append(["IFLA_LINKINFO", {"attrs": info}])
+    command += ["type", plan.kind, plan.words]
+    message = ifinfmsg()
+    message["attrs"] = attributes
+    return Request(
+        message, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, " ".join(word for word in command if word)
+    )
+
+
+def change(ifindex: int, name: str, *, flags: int | None = None, **values: str) -> Request:
+    """Change a link: ``flags`` IFF_UP or 0; ``ifname``, ``ifalias``, ``address`` as texts."""
+    message = ifinfmsg()
+    message["index"] = ifindex
+    message["attrs"] = [[f"IFLA_{key.upper()}", value] for key, value in values.items()]
+    words = {"ifname": "name", "ifalias": "alias", "address": "address"}
+    command = [f"link set dev {name}"]
+    command += [f"{words[key]} {value}" for key, value in values.items()]
+    if flags is not None:
+        message["flags"] = flags
+        message["change"] = IFF_UP
+        command.append("up" if flags & IFF_UP else "down")
+    return Request(message, RTM_SETLINK, 0, " ".join(command))
+
+
+def delete(ifindex: int, name: str, *, nsid: int | None = None) -> Request:
+    """Remove a link, in the namespace that ``nsid`` names if given."""
+    message = ifinfmsg()
+    message["index"] = ifindex
+    command = f"link delete dev {name}"
+    if nsid is not None:
+        message["attrs"] = [["IFLA_IF_NETNSID", nsid]]
+        command = f"-n (nsid {nsid}) {command}"
+    return Request(message, RTM_DELLINK, 0, command)

@@ -1,0 +1,62 @@
+"""Numbers that one namespace gives to others: proof of death, and a handle without a process.
+
+An nsid stays while anything holds the namespace and vanishes when it dies; user
+space cannot take it away (RTM_NEWNSID, RTM_GETNSID). macvnet chooses the number
+itself, at random, so that a number seen again is the same namespace.
+"""
+
+from __future__ import annotations
+
+import errno
+import secrets
+
+from macvnet.errors import KernelRefused
+from macvnet.kernel.messages import nsidmsg
+from macvnet.kernel.namespaces import Namespace
+from macvnet.kernel.rtnetlink import RTM_GETNSID, RTM_NEWNSID, NetlinkError, Request, Rtnetlink
+
+ATTEMPTS = 8
+LOWEST = 1 << 16
+HIGHEST = (1 << 31) - 1
+
+
+def lookup(netlink: Rtnetlink, namespace: Namespace) -> int | None:
+    """The nsid that the socket's namespace has for ``namespace``, or None."""
+    message = nsidmsg()
+    message["attrs"] = [["NETNSA_FD", namespace.fd]]
+    answer = netlink.get(message, RTM_GETNSID)
+    number = answer.get_attr("NETNSA_NSID") if answer is not None else None
+    return number if number is not None and number >= 0 else None
+
+
+def assign(netlink: Rtnetlink, namespace: Namespace) -> int:
+    """The nsid of ``namespace``, given now if it has none. KernelRefused if that fails."""
+    known = lookup(netlink, namespace)
+    if known is not None:
+        return known
+    for _ in range(ATTEMPTS):
+        number = LOWEST + secrets.randbelow(HIGHEST - LOWEST)
+        message = nsidmsg()
+        message["attrs"] = [["NETNSA_NSID", number], ["NETNSA_FD", namespace.fd]]
+        try:
+            netlink.change(
+                Request(message, RTM_NEWNSID, 0, f"netns set {namespace.origin} {number}")
+            )
+        except NetlinkError as error:
+            if error.errno == errno.EEXIST:
+                known = lookup(netlink, namespace)
+                if known is not None:
+                    return known
+            elif error.errno != errno.ENOSPC:
+                raise KernelRefused("number the namespace", error.errno, error.text) from None
+        else:
+            return number
+    raise KernelRefused("number the namespace", errno.ENOSPC)
+
+
+def exists(netlink: Rtnetlink, number: int) -> bool:
+    """True while the namespace with that nsid lives."""
+    message = nsidmsg()
+    message["attrs"] = [["NETNSA_NSID", number], ["NETNSA_TARGET_NSID", number]]
+    answer = netlink.get(message, RTM_GETNSID)
+    return answer is not None

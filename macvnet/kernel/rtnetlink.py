@@ -1,0 +1,207 @@
+"""One rtnetlink socket in one namespace: requests, acknowledgements, dumps.
+
+Knows the protocol (rtnetlink(7), RFC 3549); must not know what the messages
+are for.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from macvnet.errors import PermissionDenied
+from macvnet.kernel.messages import encode, ifaddrmsg, ifinfmsg, nsidmsg, rtmsg
+from macvnet.kernel.namespaces import Namespace, entered, socket_cookie
+
+RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
+RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
+RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+RTM_NEWNSID, RTM_GETNSID = 88, 90
+
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP_INTR = 0x1, 0x4, 0x10
+NLM_F_DUMP, NLM_F_EXCL, NLM_F_CREATE = 0x300, 0x200, 0x400
+NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+NLMSGERR_ATTR_MSG = 1
+
+SOL_NETLINK = 270
+NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 10, 11, 12
+
+_CLASSES = {
+    RTM_NEWLINK: ifinfmsg,
+    RTM_NEWADDR: ifaddrmsg,
+    RTM_NEWROUTE: rtmsg,
+    RTM_NEWNSID: nsidmsg,
+}
+_HEADER = struct.Struct("=IHHII")
+REPLY_SECONDS = 30.0
+
+
+class NetlinkError(Exception):
+    """The kernel answered a request with an errno; ``text`` is its own explanation or ""."""
+
+    def __init__(self, number: int, text: str = "") -> None:
+        super().__init__(text or os.strerror(number))
+        self.errno = number
+        self.text = text
+
+
+class Request(NamedTuple):
+    """A message that changes something, and the ``ip`` command that would do the same."""
+
+    message: Any
+    kind: int
+    flags: int
+    command: str
+
+
+class Rtnetlink:
+    """A socket for rtnetlink in ``namespace`` (None: the one this thread is in).
+
+    ``trace`` receives each changing request as an ``ip`` command; ``prefix``
+    is how such a command reaches the namespace ("ip", "nsenter ... ip").
+    """
+
+    def __init__(
+        self,
+        namespace: Namespace | None = None,
+        *,
+        trace: Callable[[str], None] | None = None,
+        prefix: str = "ip",
+    ) -> None:
+        self._trace = trace
+        self._prefix = prefix
+        self._sequence = 0
+        if namespace is None:
+            self._socket = _open_socket()
+        else:
+            with entered(namespace):
+                self._socket = _open_socket()
+
+    @property
+    def cookie(self) -> int:
+        """The cookie of the namespace the socket is in."""
+        return socket_cookie(self._socket)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def __enter__(self) -> Rtnetlink:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def change(self, request: Request) -> None:
+        """Send a request that changes something, wait for its acknowledgement.
+
+        Raises NetlinkError with the kernel's errno, PermissionDenied for EPERM.
+        """
+        if self._trace is not None:
+            self._trace(f"{self._prefix} {request.command}")
+        self._send(request.message, request.kind, request.flags | NLM_F_REQUEST | NLM_F_ACK)
+        try:
+            self._receive(self._sequence, single=True)
+        except NetlinkError as error:
+            if error.errno == errno.EPERM:
+                raise PermissionDenied(
+                    f"the capability CAP_NET_ADMIN is missing for 'ip {request.command}'",
+                    "run macvnet as root",
+                ) from None
+            raise
+
+    def get(self, message: Any, kind: int) -> Any | None:
+        """One object, or None where the kernel says it is not there."""
+        self._send(message, kind, NLM_F_REQUEST)
+        try:
+            answers = self._receive(self._sequence, single=True)
+        except NetlinkError as error:
+            if error.errno in (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EINVAL):
+                return None
+            raise
+        return answers[0] if answers else None
+
+    def dump(self, message_class: Callable[[], Any], kind: int, **fields: Any) -> list[Any]:
+        """All objects of a kind; asked again while the kernel says the dump was interrupted."""
+        while True:
+            message = message_class()
+            for name, value in fields.items():
+                message[name] = value
+            self._send(message, kind, NLM_F_REQUEST | NLM_F_DUMP)
+            answers = self._receive(self._sequence, single=False)
+            if not any(answer["header"]["flags"] & NLM_F_DUMP_INTR for answer in answers):
+                return answers
+
+    def _send(self, message: Any, kind: int, flags: int) -> None:
+        self._sequence += 1
+        self._socket.send(encode(message, kind, flags, self._sequence))
+
+    def _receive(self, sequence: int, *, single: bool) -> list[Any]:
+        answers: list[Any] = []
+        while True:
+            data = self._socket.recv(1 << 18)
+            offset = 0
+            while offset + _HEADER.size <= len(data):
+                length, kind, flags, number, _ = _HEADER.unpack_from(data, offset)
+                if length < _HEADER.size:
+                    break
+                if number == sequence:
+                    if kind == NLMSG_DONE:
+                        return answers
+                    if kind == NLMSG_ERROR:
+                        _raise_error(data[offset : offset + length], flags)
+                        return answers
+                    if kind in _CLASSES:
+                        answer = _CLASSES[kind](data[offset : offset + length])
+                        answer.decode()
+                        answers.append(answer)
+                        if single:
+                            return answers
+                offset += (length + 3) & ~3
+
+
+def _open_socket() -> socket.socket:
+    opened = socket.socket(
+        socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
+    )
+    for option in (NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK):
+        try:
+            opened.setsockopt(SOL_NETLINK, option, 1)
+        except OSError:
+            # Older kernels lack one or the other: answers are then terser, not wrong.
+            continue
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    opened.settimeout(REPLY_SECONDS)
+    opened.bind((0, 0))
+    return opened
+
+
+def _raise_error(data: bytes, flags: int) -> None:
+    """Raise what an NLMSG_ERROR says; an errno of 0 is the acknowledgement."""
+    number = -struct.unpack_from("=i", data, _HEADER.size)[0]
+    if number == 0:
+        return
+    text = ""
+    if flags & NLM_F_ACK_TLVS:
+        offset = _HEADER.size + 4
+        inner = struct.unpack_from("=I", data, offset)[0]
+        offset += _HEADER.size if flags & NLM_F_CAPPED else (inner + 3) & ~3
+        while offset + 4 <= len(data):
+            length, kind = struct.unpack_from("=HH", data, offset)
+            if length < 4:
+                break
+            if kind & 0x3FFF == NLMSGERR_ATTR_MSG:
+                raw = data[offset + 4 : offset + length]
+                text = raw.rstrip(b"\0").decode("utf-8", "replace")
+            offset += (length + 3) & ~3
+    raise NetlinkError(number, text)

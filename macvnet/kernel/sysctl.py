@@ -1,0 +1,42 @@
+"""Per-interface sysctls, written in the namespace the thread is in.
+
+/proc/sys/net belongs to the namespace of whoever opens it, so the caller enters
+the target's namespace and stays in the host's mount namespace, where the files
+are writable even if the container has them read-only.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from macvnet.errors import KernelRefused
+
+
+def _path(family: str, ifname: str, key: str) -> str:
+    return f"/proc/sys/net/{family}/conf/{ifname}/{key}"
+
+
+def read(family: str, ifname: str, key: str) -> str | None:
+    """The value of net.FAMILY.conf.IFNAME.KEY, or None where the kernel has no such key."""
+    try:
+        with open(_path(family, ifname, key), encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return None
+
+
+def write(family: str, ifname: str, key: str, value: str) -> bool:
+    """Set net.FAMILY.conf.IFNAME.KEY.
+
+    False where the kernel has no such key (IPv6 compiled out, say); raises
+    KernelRefused if it cannot be written.
+    """
+    try:
+        with open(_path(family, ifname, key), "w", encoding="ascii") as file:
+            file.write(value)
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            return False
+        name = f"net.{family}.conf.{ifname}.{key}"
+        raise KernelRefused(f"set {name} to {value}", error.errno or errno.EIO) from None
+    return True
