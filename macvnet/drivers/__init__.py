@@ -1,0 +1,62 @@
+"""The drivers: macvlan and ipvlan, rows of one table.
+
+A driver reads its options and describes links; it never makes one. Two drivers
+differ by data (their option keys, modes, what a parent must allow), so the
+engine asks the row and never for the driver's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from macvnet.errors import InvalidRequest
+from macvnet.kernel.links import LinkPlan
+from macvnet.model import LinkOptions
+from macvnet.text import nearest, quoted
+
+
+class Driver(Protocol):
+    """What a driver module offers."""
+
+    NAME: str
+    DUMMY_PREFIX: str
+    FOREIGN_KINDS: tuple[str, ...]
+    OWN_KINDS: tuple[str, ...]
+
+    def parse(self, options: Mapping[str, str]) -> LinkOptions:
+        """Typed options; InvalidRequest for an unknown key or a bad value."""
+
+    def plan(self, options: LinkOptions, mac: str) -> LinkPlan:
+        """The link of one endpoint."""
+
+    def has_own_mac(self, options: LinkOptions) -> bool:
+        """Whether an endpoint's MAC is chosen by macvnet (not the parent's)."""
+
+    def routes_on_link(self, options: LinkOptions) -> bool:
+        """Whether the default route goes out without a gateway (ipvlan l3, l3s)."""
+
+    def exclusive(self, options: LinkOptions) -> bool:
+        """Whether the parent carries exactly one endpoint (macvlan passthru)."""
+
+    def sharing_conflict(self, mine: LinkOptions, other: LinkOptions) -> str:
+        """Why two networks of this driver cannot share a parent, or ""."""
+
+    def announces_from_parent(self, options: LinkOptions) -> bool | None:
+        """Where announcements go out: True parent, False endpoint, None not at all."""
+
+
+def drivers() -> dict[str, Driver]:
+    """Every driver by its name."""
+    from macvnet.drivers import ipvlan, macvlan
+
+    return {macvlan.NAME: macvlan, ipvlan.NAME: ipvlan}
+
+
+def driver(name: str) -> Driver:
+    """The driver of that name; InvalidRequest if there is none."""
+    table = drivers()
+    if name not in table:
+        guess = nearest(name, table) or "macvlan"
+        raise InvalidRequest(f"there is no driver {quoted(name)}", f"--driver {guess}")
+    return table[name]

@@ -1,0 +1,58 @@
+"""The macvlan driver: a MAC of its own for each endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from macvnet.drivers.options import Reader, boolean, choice, parse as parse_options
+from macvnet.kernel.links import LinkPlan
+from macvnet.model import LinkOptions
+
+NAME = "macvlan"
+DUMMY_PREFIX = "dm-"
+OWN_KINDS = ("macvlan", "macvtap")
+FOREIGN_KINDS = ("ipvlan", "ipvtap")
+MODES = ("bridge", "private", "vepa", "passthru")
+
+_OWN: dict[str, Reader] = {
+    "macvlan_mode": lambda key, value: {"mode": choice("macvlan mode", key, value, MODES)},
+    "passthru_force": lambda key, value: {"passthru_force": boolean(key, value)},
+}
+
+
+def parse(options: Mapping[str, str]) -> LinkOptions:
+    """Typed options of a macvlan network; bridge mode by default (as Docker)."""
+    return parse_options(options, _OWN, {"mode": MODES[0]})
+
+
+def plan(options: LinkOptions, mac: str) -> LinkPlan:
+    """One endpoint's link. In passthru mode the kernel ignores a MAC given at creation."""
+    own_mac = mac if options.mode != "passthru" else ""
+    return LinkPlan(
+        NAME, (("IFLA_MACVLAN_MODE", options.mode),), f"mode {options.mode}", own_mac, options.mtu
+    )
+
+
+def has_own_mac(options: LinkOptions) -> bool:
+    """Passthru takes the parent's MAC."""
+    return options.mode != "passthru"
+
+
+def routes_on_link(options: LinkOptions) -> bool:
+    """Never: macvlan is layer 2."""
+    return False
+
+
+def exclusive(options: LinkOptions) -> bool:
+    """Passthru gives the whole parent to one endpoint."""
+    return options.mode == "passthru"
+
+
+def sharing_conflict(mine: LinkOptions, other: LinkOptions) -> str:
+    """Each macvlan has a mode of its own, so only passthru excludes sharing."""
+    return "mode passthru takes the whole parent" if exclusive(mine) or exclusive(other) else ""
+
+
+def announces_from_parent(options: LinkOptions) -> bool | None:
+    """From the endpoint itself: the MAC is its own."""
+    return False

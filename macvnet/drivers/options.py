@@ -1,0 +1,115 @@
+"""``-o`` keys that both drivers know, and the words their values take.
+
+Source of the com.docker.network.* keys and their limits: Docker 29.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from macvnet.errors import InvalidRequest
+from macvnet.model import LinkOptions
+from macvnet.text import nearest, quoted
+
+TRUE = ("1", "t", "T", "TRUE", "true", "True")
+FALSE = ("0", "f", "F", "FALSE", "false", "False")
+MTU_MIN, MTU_MAX = 68, 65535
+ANNOUNCE_COUNT_MAX = 3
+ANNOUNCE_MS_MIN, ANNOUNCE_MS_MAX = 100, 2000
+NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+
+ENABLE_IPV4 = "com.docker.network.enable_ipv4"
+ENABLE_IPV6 = "com.docker.network.enable_ipv6"
+"""Docker's option forms of --ipv4 and --ipv6; the engine reads them, a driver only admits them."""
+
+
+def boolean(key: str, value: str) -> bool:
+    """Go's ParseBool words, and "" for a bare key; InvalidRequest otherwise."""
+    if value in TRUE or value == "":
+        return True
+    if value in FALSE:
+        return False
+    raise InvalidRequest(f"option {key} takes true or false, not {quoted(value)}", f"-o {key}=true")
+
+
+def number(key: str, value: str, lowest: int, highest: int) -> int:
+    """A plain decimal number within limits; InvalidRequest otherwise."""
+    if value.isascii() and value.isdecimal() and len(value) < 10:
+        found = int(value)
+        if lowest <= found <= highest:
+            return found
+    raise InvalidRequest(
+        f"option {key} must be in the range {lowest} to {highest}, not {quoted(value)}",
+        f"-o {key}={lowest if lowest > 0 else highest}",
+    )
+
+
+def choice(kind: str, key: str, value: str, words: tuple[str, ...]) -> str:
+    """One of ``words``, the first where the value is empty (as Docker has it)."""
+    if value == "":
+        return words[0]
+    if value in words:
+        return value
+    raise InvalidRequest(
+        f"requested {kind} {quoted(value)} is not valid, {quoted(words[0])} is the default",
+        f"-o {key}={nearest(value.strip().lower(), words) or words[0]}  "
+        f"(one of {', '.join(words)})",
+    )
+
+
+def _segment(key: str, value: str) -> str:
+    if not value or not set(value) <= NAME_CHARACTERS or len(value) > 64:
+        raise InvalidRequest(
+            f"segment name {quoted(value)} is not made of up to 64 letters, digits, '_', '.', '-'",
+            f"-o {key}=tenant-a",
+        )
+    return value
+
+
+Reader = Callable[[str, str], dict[str, Any]]
+
+COMMON: dict[str, Reader] = {
+    "parent": lambda key, value: {"parent": value},
+    "mtu": lambda key, value: {"mtu": number(key, value, MTU_MIN, MTU_MAX)},
+    "com.docker.network.driver.mtu": lambda key, value: {
+        "mtu": number(key, value, MTU_MIN, MTU_MAX)
+    },
+    "share_parent": lambda key, value: {"share_parent": boolean(key, value)},
+    "onlink": lambda key, value: {"onlink": boolean(key, value)},
+    "segment": lambda key, value: {"segment": _segment(key, value)},
+    "com.docker.network.advertise_addr_nmsgs": lambda key, value: {
+        "announce_count": number(key, value, 0, ANNOUNCE_COUNT_MAX)
+    },
+    "com.docker.network.advertise_addr_ms": lambda key, value: {
+        "announce_interval": number(key, value, ANNOUNCE_MS_MIN, ANNOUNCE_MS_MAX) / 1000
+    },
+    ENABLE_IPV4: lambda key, value: {} if boolean(key, value) else {},
+    ENABLE_IPV6: lambda key, value: {} if boolean(key, value) else {},
+}
+
+
+def parse(
+    options: Mapping[str, str], own: Mapping[str, Reader], defaults: Mapping[str, Any]
+) -> LinkOptions:
+    """Read ``options`` by the common table and the driver's ``own``."""
+    table = {**COMMON, **own}
+    values: dict[str, Any] = dict(defaults)
+    if (
+        "mtu" in options
+        and options.get("com.docker.network.driver.mtu", options["mtu"]) != options["mtu"]
+    ):
+        raise InvalidRequest(
+            f"options mtu={quoted(options['mtu'])} and com.docker.network.driver.mtu="
+            f"{quoted(options['com.docker.network.driver.mtu'])} contradict each other",
+            f"-o mtu={options['mtu']}",
+        )
+    for key, value in options.items():
+        if key not in table:
+            guess = nearest(key, table)
+            raise InvalidRequest(
+                f"there is no option {quoted(key)} for this driver",
+                f"-o {guess}=..." if guess else "known options: " + ", ".join(sorted(table)),
+            )
+        values.update(table[key](key, value))
+    return LinkOptions(**values)
