@@ -114,6 +114,21 @@ class LinkOptions(NamedTuple):
         return cls(**data)
 
 
+class LinkPlan(NamedTuple):
+    """Pure description of a link to be made.
+
+    ``data`` are driver attributes as (netlink attribute, value); ``words`` the
+    same for the ``ip`` command that --verbose and --dry-run print. ``mac`` ""
+    and ``mtu`` 0 leave the choice to the kernel.
+    """
+
+    kind: str
+    data: tuple[tuple[str, Any], ...] = ()
+    words: str = ""
+    mac: str = ""
+    mtu: int = 0
+
+
 class Network(NamedTuple):
     """A network as recorded. ``created`` is RFC 3339 with nanoseconds, UTC."""
 

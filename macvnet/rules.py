@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from macvnet.errors import InvalidRequest
-from macvnet.kernel.links import NAME_MAX
+from macvnet.kernel.constants import NAME_MAX
 from macvnet.text import quoted
 
 NAME_LONGEST = 253

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from macvnet.errors import InvalidRequest
-from macvnet.kernel.links import LinkPlan
-from macvnet.model import LinkOptions
+from macvnet.model import LinkOptions, LinkPlan
 from macvnet.text import nearest, quoted
 
 

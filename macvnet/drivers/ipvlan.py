@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from macvnet.drivers.options import Reader, choice, parse as parse_options
-from macvnet.kernel.links import IPVLAN_FLAGS, IPVLAN_MODES, LinkPlan
-from macvnet.model import LinkOptions
+from macvnet.kernel.constants import IPVLAN_FLAGS, IPVLAN_MODES
+from macvnet.model import LinkOptions, LinkPlan
 
 NAME = "ipvlan"
 DUMMY_PREFIX = "di-"

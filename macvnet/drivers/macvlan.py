@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from macvnet.drivers.options import Reader, boolean, choice, parse as parse_options
-from macvnet.kernel.links import LinkPlan
-from macvnet.model import LinkOptions
+from macvnet.model import LinkOptions, LinkPlan
 
 NAME = "macvlan"
 DUMMY_PREFIX = "dm-"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from macvnet.kernel.constants import IPVLAN_FLAGS, IPVLAN_MODES, NAME_MAX
 from macvnet.kernel.messages import ifinfmsg
 from macvnet.kernel.rtnetlink import (
     NLM_F_CREATE,
@@ -19,17 +20,12 @@ from macvnet.kernel.rtnetlink import (
     Request,
     Rtnetlink,
 )
+from macvnet.model import LinkPlan
 
 IFF_UP = 0x1
 IFF_LOOPBACK = 0x8
 IFF_RUNNING = 0x40
 IFF_LOWER_UP = 0x10000
-NAME_MAX = 15
-
-MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8, "source": 16}
-IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}
-IPVLAN_FLAGS = {"bridge": 0, "private": 1, "vepa": 2}
-VLAN_8021Q = 0x8100
 
 
 class LinkInfo(NamedTuple):
@@ -145,20 +141,6 @@ def lower_of(netlink: Rtnetlink, link: LinkInfo) -> LinkInfo | None:
     if not link.lower or link.lower_nsid is not None or link.lower == link.ifindex:
         return None
     return by_index(netlink, link.lower)
-
-
-class LinkPlan(NamedTuple):
-    """Pure description of a link to be made.
-
-    ``data`` are driver attributes as (netlink attribute, value); ``words`` the
-    same for the ``ip`` command that --verbose and --dry-run print.
-    """
-
-    kind: str
-    data: tuple[tuple[str, Any], ...] = ()
-    words: str = ""
-    mac: str = ""
-    mtu: int = 0
 
 
 def add(
