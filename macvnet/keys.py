@@ -5,6 +5,8 @@ Keys are text, ordered; ``/`` separates parts, and no part contains one.
 
 from __future__ import annotations
 
+from macvnet.addresses import Address, Subnet, sort_key
+
 META_INSTALLATION = "meta/installation"
 META_HOST = "meta/host"
 META_SEQUENCE = "meta/sequence"
@@ -48,7 +50,7 @@ def endpoints_of_sandbox(sandbox_key: str, endpoint_id: str = "") -> str:
 
 def endpoints_of_owner(owner: str, endpoint_id: str = "") -> str:
     """Index: the endpoints recorded for one owner, also after its sandbox is gone."""
-    return f"owner-endpoint/{owner.replace('%', '%25').replace('/', '%2f')}/{endpoint_id}"
+    return f"owner-endpoint/{_part(owner)}/{endpoint_id}"
 
 
 def mac(parent: str, address: str) -> str:
@@ -64,3 +66,45 @@ def made_link(link_name: str) -> str:
 def run(run_name: str) -> str:
     """A sandbox that ``macvnet run`` made."""
     return RUNS + run_name
+
+
+def segment(segment_name: str) -> str:
+    """Count of the changes to a segment's pools: what two creations conflict on."""
+    return f"segment/{_part(segment_name)}"
+
+
+def pools(segment_name: str, subnet: Subnet | None = None) -> str:
+    """The pools of a segment, or those of exactly one subnet there."""
+    base = f"pool/{_part(segment_name)}/"
+    if subnet is None:
+        return base
+    return f"{base}{subnet.family}{sort_key(subnet.family, subnet.first)}{subnet.prefixlen:03d}/"
+
+
+def pool(segment_name: str, subnet: Subnet, pool_id: str) -> str:
+    """A pool in the index of its segment."""
+    return pools(segment_name, subnet) + pool_id
+
+
+def allowed_runs(pool_id: str) -> str:
+    """Runs of addresses that a pool may give out by itself: key first, value last."""
+    return f"allow/{pool_id}/"
+
+
+def free_runs(pool_id: str) -> str:
+    """Runs of addresses that a pool can give out now: key first, value last."""
+    return f"free/{pool_id}/"
+
+
+def leases(segment_name: str, family: int) -> str:
+    """The addresses held in a segment, of one family."""
+    return f"lease/{_part(segment_name)}/{family}"
+
+
+def lease(segment_name: str, address: Address) -> str:
+    """Who holds an address in a segment."""
+    return leases(segment_name, address.family) + address.key
+
+
+def _part(text: str) -> str:
+    return text.replace("%", "%25").replace("/", "%2f")

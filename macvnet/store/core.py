@@ -1,0 +1,95 @@
+"""The store as everybody uses it: values by key, changes made once.
+
+Knows how often a change is tried; must not know a kind of store.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from macvnet.errors import StoreError
+from macvnet.store.backend import Backend, Operation, StoreConflict, bounds
+from macvnet.store.transaction import Transaction
+
+T = TypeVar("T")
+ATTEMPTS = 100
+
+
+class Store:
+    """Values (JSON) by key, over one kind of store.
+
+    ``commit_hook``, if set, is called with "before" and "after" and the
+    operations around each commit: where tests make a crash happen.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.commit_hook: Callable[[str, Sequence[Operation]], None] | None = None
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of files; the store can be used again afterwards."""
+        self.backend.close()
+
+    def get(self, key: str) -> Any | None:
+        """The value of a key, or None. StoreError if the state cannot be read."""
+        row = self.backend.get(key)
+        return json.loads(row.text) if row else None
+
+    def scan(
+        self,
+        prefix: str,
+        *,
+        start: str | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> list[tuple[str, Any]]:
+        """Keys that start with ``prefix`` and their values, in order of key.
+
+        ``start`` is a full key, included; with ``reverse`` the scan goes
+        downwards from there (or from the end of the prefix).
+        """
+        low, high = bounds(prefix, start, reverse)
+        rows = self.backend.scan(low, high, limit=limit, reverse=reverse)
+        return [(row.key, json.loads(row.text)) for row in rows]
+
+    def transact(self, function: Callable[[Transaction], T]) -> T:
+        """Run ``function`` and commit what it wrote, all or nothing.
+
+        It runs again when somebody else changed what it had read (never so
+        with the embedded store, which is locked for the duration), so it must
+        have no side effects. An exception from it changes nothing. StoreError
+        if the state cannot be written.
+        """
+        for _ in range(ATTEMPTS):
+            with self.backend.session(write=True):
+                transaction = Transaction(self.backend)
+                result = function(transaction)
+                operations = transaction.operations
+                if not operations:
+                    return result
+                if self.commit_hook:
+                    self.commit_hook("before", operations)
+                try:
+                    self.backend.commit(operations, transaction.guards)
+                except StoreConflict:
+                    continue
+            if self.commit_hook:
+                self.commit_hook("after", operations)
+            return result
+        raise StoreError(
+            f"the state is being changed by others all the time, gave up after {ATTEMPTS} attempts",
+            "run the command again",
+        )
+
+    def view(self, function: Callable[[Transaction], T]) -> T:
+        """Run ``function`` on one consistent view, without any lock; its writes are dropped."""
+        with self.backend.session(write=False):
+            return function(Transaction(self.backend))

@@ -1,0 +1,81 @@
+"""A store that forgets: the fake for tests, and for trying things out.
+
+Knows optimistic commits only, as a cluster store would do them: what a
+transaction read may have changed when it commits.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from macvnet.errors import StoreError
+from macvnet.store.backend import MAX_OPERATIONS, Guard, Operation, Row, StoreConflict
+
+
+class MemoryBackend:
+    """Rows in a dictionary.
+
+    ``before_commit`` is a queue of callables, one used up by each commit: they
+    may raise (a failing disk) or commit something else first (somebody faster).
+    """
+
+    def __init__(self, *, read_only: bool = False) -> None:
+        self.read_only = read_only
+        self.before_commit: list[Callable[[], None]] = []
+        self._rows: dict[str, Row] = {}
+        self._keys: list[str] = []
+        self._revision = 0
+        self._lock = threading.RLock()
+
+    def get(self, key: str) -> Row | None:
+        """The row of a key."""
+        return self._rows.get(key)
+
+    def scan(self, low: str, high: str, *, limit: int | None, reverse: bool) -> list[Row]:
+        """Rows with low <= key < high, in order."""
+        with self._lock:
+            begin = bisect_left(self._keys, low)
+            end = bisect_left(self._keys, high) if high else len(self._keys)
+            if limit is not None and reverse:
+                begin = max(begin, end - limit)
+            elif limit is not None:
+                end = min(end, begin + limit)
+            keys = self._keys[begin:end]
+            return [self._rows[key] for key in (reversed(keys) if reverse else keys)]
+
+    @contextmanager
+    def session(self, *, write: bool) -> Iterator[None]:
+        """Nothing is locked: commits are optimistic."""
+        yield
+
+    def commit(self, operations: Sequence[Operation], guards: Sequence[Guard] = ()) -> None:
+        """All operations or none."""
+        if len(operations) > MAX_OPERATIONS:
+            raise ValueError(f"{len(operations)} operations in one commit")
+        if self.read_only:
+            raise StoreError("the state was opened for reading only")
+        if self.before_commit:
+            self.before_commit.pop(0)()
+        with self._lock:
+            for key, revision in [(o.key, o.revision) for o in operations] + list(guards):
+                row = self._rows.get(key)
+                if (row.revision if row else 0) != revision:
+                    raise StoreConflict(key)
+            self._revision += 1
+            for operation in operations:
+                self._apply(operation)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _apply(self, operation: Operation) -> None:
+        key = operation.key
+        if operation.text is not None:
+            if key not in self._rows:
+                insort(self._keys, key)
+            self._rows[key] = Row(key, operation.text, self._revision)
+        elif self._rows.pop(key, None):
+            del self._keys[bisect_left(self._keys, key)]

@@ -1,0 +1,256 @@
+"""The embedded store: one SQLite file in the state directory.
+
+Knows SQL, file permissions and SQLite's error codes; the only module that
+does. A writer takes the write lock before it reads, so it never has to begin
+anew. One commit costs one fsync, that of the write-ahead log.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from macvnet.errors import MacvnetError, StoreError
+from macvnet.store import statedir
+from macvnet.store.backend import MAX_OPERATIONS, Guard, Operation, Row, StoreConflict
+from macvnet.text import quoted
+
+APPLICATION_ID = 0x6D76_6E74  # "mvnt"
+SCHEMA_VERSION = 1
+LOCK_SECONDS = 30.0
+
+# The row with the empty key holds the revision of the last commit.
+_SCHEMA = (
+    "CREATE TABLE kv (key TEXT PRIMARY KEY, value TEXT, revision INTEGER) WITHOUT ROWID",
+    "INSERT INTO kv VALUES ('', 'null', 0)",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
+
+# A connection must not be used or closed by a process that inherited it
+# (sqlite.org/howtocorrupt.html, 2.6): it is kept here, untouched.
+_inherited: list[sqlite3.Connection] = []
+
+
+class SqliteBackend:
+    """Rows in ``state.db`` in a state directory, which is made when first written to."""
+
+    def __init__(self, state_dir: str, *, read_only: bool = False) -> None:
+        self.state_dir = state_dir
+        self.path = os.path.join(state_dir, "state.db")
+        self.read_only = read_only
+        self._connection: sqlite3.Connection | None = None
+        self._pid = 0
+        self._lock = threading.RLock()
+
+    def get(self, key: str) -> Row | None:
+        """The row of a key."""
+        rows = self._rows("SELECT key, value, revision FROM kv WHERE key = ? AND key <> ''", (key,))
+        return rows[0] if rows else None
+
+    def scan(self, low: str, high: str, *, limit: int | None, reverse: bool) -> list[Row]:
+        """Rows with low <= key < high, in order."""
+        order = "DESC" if reverse else "ASC"
+        upper, values = ("AND key < ? ", [high]) if high else ("", [])
+        return self._rows(
+            "SELECT key, value, revision FROM kv WHERE key >= ? AND key <> '' "
+            f"{upper}ORDER BY key {order} LIMIT ?",
+            (low, *values, -1 if limit is None else limit),
+        )
+
+    @contextmanager
+    def session(self, *, write: bool) -> Iterator[None]:
+        """One view of the data; with ``write``, under the write lock."""
+        if write and self.read_only:
+            raise StoreError("the state was opened for reading only")
+        with self._lock:
+            with self._explained():
+                connection = self._connect()
+                if connection is None:
+                    yield
+                    return
+                if connection.in_transaction:
+                    raise RuntimeError("a session inside a session")
+                connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            try:
+                yield
+            finally:
+                with self._explained():
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+
+    def commit(self, operations: Sequence[Operation], guards: Sequence[Guard] = ()) -> None:
+        """All operations or none, and on disk."""
+        if len(operations) > MAX_OPERATIONS:
+            raise ValueError(f"{len(operations)} operations in one commit")
+        connection = self._connection
+        if connection is None or not connection.in_transaction or self._pid != os.getpid():
+            with self.session(write=True):
+                for guard in guards:
+                    row = self.get(guard.key)
+                    if (row.revision if row else 0) != guard.revision:
+                        raise StoreConflict(guard.key)
+                self.commit(operations)
+            return
+        with self._explained():
+            [(revision,)] = connection.execute(
+                "UPDATE kv SET revision = revision + 1 WHERE key = '' RETURNING revision"
+            ).fetchall()
+            for operation in operations:
+                self._apply(connection, operation, revision)
+            connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the connection, if this process has one."""
+        connection, self._connection = self._connection, None
+        if connection and self._pid == os.getpid():
+            with suppress(sqlite3.Error):
+                connection.close()
+        elif connection:
+            _inherited.append(connection)
+
+    def _apply(self, connection: sqlite3.Connection, operation: Operation, revision: int) -> None:
+        key, text, expected = operation
+        values: tuple[object, ...]
+        if text is None:
+            statement, values = "DELETE FROM kv WHERE key = ?1 AND revision = ?2", (key, expected)
+        elif expected:
+            statement = "UPDATE kv SET value = ?3, revision = ?4 WHERE key = ?1 AND revision = ?2"
+            values = (key, expected, text, revision)
+        else:
+            statement = "INSERT INTO kv VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"
+            values = (key, text, revision)
+        if text is None and not expected:
+            held = self.get(key) is None
+        else:
+            held = connection.execute(statement, values).rowcount == 1
+        if not held:
+            raise StoreConflict(key)
+
+    def _rows(self, statement: str, values: tuple[object, ...]) -> list[Row]:
+        with self._lock, self._explained():
+            connection = self._connect()
+            if connection is None:
+                return []
+            try:
+                return [Row(*row) for row in connection.execute(statement, values)]
+            except UnicodeEncodeError:  # such a key can never have been stored
+                return []
+
+    def _connect(self) -> sqlite3.Connection | None:
+        """This process's connection; None where there is nothing to read."""
+        if self._connection and self._pid == os.getpid():
+            return self._connection
+        self.close()
+        if not statedir.ready(self.state_dir, self.path, make=not self.read_only):
+            return None
+        connection = self._open()
+        if connection is not None:
+            self._connection, self._pid = connection, os.getpid()
+        return connection
+
+    def _open(self) -> sqlite3.Connection | None:
+        mode = "ro" if self.read_only else "rw"
+        connection = _connection(self.path, f"mode={mode}")
+        try:
+            try:
+                current = self._recognised(connection)
+            except sqlite3.OperationalError:
+                # A log that nobody can set up (a read-only disk): fine if there is none.
+                if not self.read_only or os.path.exists(self.path + "-wal"):
+                    raise
+                connection.close()
+                connection = _connection(self.path, "mode=ro&immutable=1")
+                current = self._recognised(connection)
+            if not current and self.read_only:
+                connection.close()
+                return None
+            if not current:
+                self._initialise(connection)
+            if not self.read_only:
+                connection.execute("PRAGMA synchronous = FULL")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _recognised(self, connection: sqlite3.Connection) -> bool:
+        """Whether the file is ours and current; False if it is still empty."""
+        [(application, version)] = connection.execute(
+            "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"
+        ).fetchall()
+        if (application, version) == (APPLICATION_ID, SCHEMA_VERSION):
+            return True
+        if application == APPLICATION_ID and version > SCHEMA_VERSION:
+            raise StoreError(
+                f"the state in {quoted(self.path)} has schema version {version}, "
+                f"this macvnet knows {SCHEMA_VERSION} only",
+                "use the newer macvnet that wrote it, or another --state-dir",
+            )
+        [(tables,)] = connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+        if application or version or tables:
+            raise StoreError(
+                f"{quoted(self.path)} is a database, but not macvnet's",
+                "give another directory with --state-dir",
+            )
+        return False
+
+    def _initialise(self, connection: sqlite3.Connection) -> None:
+        # SQLite's own waiting does not cover the switch to WAL.
+        with statedir.locked(self.state_dir):
+            if self._recognised(connection):
+                return
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("BEGIN IMMEDIATE")
+            for statement in _SCHEMA:
+                connection.execute(statement)
+            connection.execute("COMMIT")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """SQLite's exceptions as StoreError; everything else passes."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._explanation(error) from error
+        except UnicodeEncodeError as error:
+            raise StoreError(f"{quoted(str(error.object))} is no text that can be kept") from error
+
+    def _explanation(self, error: sqlite3.Error) -> MacvnetError:
+        path = quoted(self.path)
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            return StoreError(
+                f"the state in {path} is damaged or no database ({error})",
+                "move it away, or give another directory with --state-dir",
+            )
+        if code == sqlite3.SQLITE_FULL:
+            return StoreError(f"no space is left on the disk of {path}", f"df -h {self.state_dir}")
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+            return StoreError(
+                f"the state in {path} cannot be written or opened ({error})",
+                f"findmnt -T {self.state_dir}",
+            )
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return StoreError(
+                f"another process has kept {path} locked for {LOCK_SECONDS:.0f} s",
+                f"fuser -v {self.path}",
+            )
+        return StoreError(f"the state in {path} cannot be used ({error})", "dmesg | tail")
+
+
+def _connection(path: str, parameters: str) -> sqlite3.Connection:
+    quoted_path = "".join(
+        chr(byte) if chr(byte).isalnum() and byte < 128 or byte in b"/_.-" else f"%{byte:02x}"
+        for byte in os.fsencode(os.path.abspath(path))
+    )
+    return sqlite3.connect(
+        f"file:{quoted_path}?{parameters}",
+        timeout=LOCK_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        uri=True,
+    )

@@ -1,0 +1,139 @@
+"""A change being thought out: reads see its own writes, nothing is stored yet.
+
+Knows JSON, and which guards follow from what was read; must not know a kind of
+store.
+
+What a scan did not return is not guarded: a key that somebody else adds inside
+a scanned range does not conflict on a store that cannot lock. Code that
+depends on absence reads that key, or a record that every such addition changes.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Protocol
+
+from macvnet.store.backend import Backend, Guard, Operation, Row, bounds
+
+
+class KeyTaken(Exception):
+    """``create`` found the key in use."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+class Reader(Protocol):
+    """What can be asked of a store, and of a transaction alike."""
+
+    def get(self, key: str) -> Any | None:
+        """The value of a key, or None."""
+        ...
+
+    def scan(
+        self,
+        prefix: str,
+        *,
+        start: str | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> list[tuple[str, Any]]:
+        """Keys that start with ``prefix`` and their values, in order of key.
+
+        ``start`` is a full key, included; with ``reverse`` the scan goes
+        downwards from there (or from the end of the prefix).
+        """
+        ...
+
+
+_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
+
+
+class Transaction:
+    """Reads and intended writes over one backend; ``Store.transact`` commits it."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._read: dict[str, Row | None] = {}
+        self._writes: dict[str, str | None] = {}
+
+    def get(self, key: str) -> Any | None:
+        """The value of a key, own writes included; None where there is none."""
+        if key in self._writes:
+            text = self._writes[key]
+        else:
+            row = self._row(key)
+            text = row.text if row else None
+        return None if text is None else json.loads(text)
+
+    def scan(
+        self,
+        prefix: str,
+        *,
+        start: str | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> list[tuple[str, Any]]:
+        """As Reader.scan, own writes included."""
+        low, high = bounds(prefix, start, reverse)
+        own = {
+            key: text
+            for key, text in self._writes.items()
+            if low <= key and (not high or key < high)
+        }
+        # Every own write can hide one stored row at most.
+        wanted = None if limit is None else limit + len(own)
+        found: dict[str, str | None] = {}
+        for row in self._backend.scan(low, high, limit=wanted, reverse=reverse):
+            self._read.setdefault(row.key, row)
+            found[row.key] = row.text
+        found.update(own)
+        keys = sorted((key for key, text in found.items() if text is not None), reverse=reverse)
+        return [(key, json.loads(found[key] or "null")) for key in keys[:limit]]
+
+    def put(self, key: str, value: Any) -> None:
+        """Set a key, whether it exists or not."""
+        self._row(key)
+        self._writes[key] = _encode(value)
+
+    def create(self, key: str, value: Any) -> None:
+        """Set a key that must not exist; KeyTaken if it does."""
+        if self.get(key) is not None:
+            raise KeyTaken(key)
+        self._writes[key] = _encode(value)
+
+    def delete(self, key: str) -> None:
+        """Remove a key; nothing happens if it is not there."""
+        self._row(key)
+        self._writes[key] = None
+
+    @property
+    def size(self) -> int:
+        """How many operations it would commit now (MAX_OPERATIONS are allowed)."""
+        return len(self.operations)
+
+    @property
+    def operations(self) -> list[Operation]:
+        """What it would commit: writes that change something."""
+        result = []
+        for key, text in self._writes.items():
+            row = self._read[key]
+            if text != (row.text if row else None):
+                result.append(Operation(key, text, row.revision if row else 0))
+        return result
+
+    @property
+    def guards(self) -> list[Guard]:
+        """What it read and does not write."""
+        changed = {operation.key for operation in self.operations}
+        return [
+            Guard(key, row.revision if row else 0)
+            for key, row in self._read.items()
+            if key not in changed
+        ]
+
+    def _row(self, key: str) -> Row | None:
+        if key not in self._read:
+            self._read[key] = self._backend.get(key)
+        return self._read[key]
