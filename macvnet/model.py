@@ -92,6 +92,33 @@ class Parent(NamedTuple):
         return cls(**data)
 
 
+class MadeLink(NamedTuple):
+    """A link that macvnet made in the host's namespace, and how to prove it.
+
+    ``name`` is what it is called, ``kind`` "vlan" or "dummy"; ``tag`` its alias,
+    and the name it is made under; ``lower`` the lower link's ifindex (0: none).
+    ``ifindex`` (0: not made yet) and ``lower`` hold for ``boot_id`` only.
+    ``users`` are the IDs of the networks on it.
+    """
+
+    name: str
+    kind: str
+    tag: str
+    lower_name: str
+    lower: int
+    vlan_id: int
+    ifindex: int
+    boot_id: str
+    users: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self._asdict(), "users": list(self.users)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> MadeLink:
+        return cls(**{**data, "users": tuple(data["users"])})
+
+
 class LinkOptions(NamedTuple):
     """What a driver read from ``-o``: typed, validated, complete."""
 

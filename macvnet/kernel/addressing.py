@@ -110,14 +110,14 @@ class RouteInfo(NamedTuple):
         return " ".join(parts)
 
 
-def all_routes(netlink: Rtnetlink) -> list[RouteInfo]:
-    """Every unicast route of the main table, both families."""
+def all_routes(netlink: Rtnetlink, *, every_table: bool = False) -> list[RouteInfo]:
+    """Every unicast route of the main table (or of every table), both families."""
     found = []
     for family in (IPV4, IPV6):
         for message in netlink.dump(rtmsg, RTM_GETROUTE, family=int(_FAMILY[family])):
             attributes = dict(message["attrs"])
             table = attributes.get("RTA_TABLE", message["table"])
-            if message["type"] != RTN_UNICAST or table != RT_TABLE_MAIN:
+            if message["type"] != RTN_UNICAST or not (every_table or table == RT_TABLE_MAIN):
                 continue
             hops = attributes.get("RTA_MULTIPATH") or ()
             indexes = [hop["oif"] for hop in hops] or [attributes.get("RTA_OIF", 0)]

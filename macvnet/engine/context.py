@@ -1,0 +1,162 @@
+"""What every use case works with: settings, state, the host's namespace, locks.
+
+Opened lazily, so that a command pays only for what it touches.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+from macvnet import keys
+from macvnet.errors import Conflict, StoreError
+from macvnet.kernel.namespaces import Namespace, boot_id
+from macvnet.kernel.rtnetlink import Rtnetlink
+from macvnet.settings import Settings
+from macvnet.store import Store, Transaction, open_store
+
+LOCK_SLOTS = 64
+
+
+class Context:
+    """``note`` takes a sentence for the user; ``trace`` each kernel operation as an ip command."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        note: Callable[[str], None],
+        trace: Callable[[str], None] | None,
+    ) -> None:
+        self.settings = settings
+        self.note = note
+        self.trace = trace
+        self._store: Store | None = None
+        self._reader: Store | None = None
+        self._netlink: Rtnetlink | None = None
+        self._checked = False
+
+    @property
+    def reader(self) -> Store:
+        """The state for reading: makes nothing where there is none."""
+        if self._store is not None:
+            return self._store
+        if self._reader is None:
+            self._reader = open_store(self.settings.state_dir, read_only=True)
+        return self._reader
+
+    @property
+    def store(self) -> Store:
+        """The state for changing. Conflict where it belongs to another network namespace."""
+        if self._store is None:
+            self._store = open_store(self.settings.state_dir)
+        if not self._checked:
+            self._claim(self._store)
+            self._checked = True
+        return self._store
+
+    @property
+    def netlink(self) -> Rtnetlink:
+        """The socket in the namespace that macvnet was started in."""
+        if self._netlink is None:
+            self._netlink = Rtnetlink(trace=self.trace)
+        return self._netlink
+
+    @cached_property
+    def namespace(self) -> Namespace:
+        """The namespace that macvnet was started in."""
+        return Namespace.current()
+
+    @cached_property
+    def boot_id(self) -> str:
+        return boot_id()
+
+    @cached_property
+    def worker(self) -> str:
+        """Who is at work, provable later: PID and start time of this process."""
+        return worker_of(os.getpid()) or ""
+
+    @cached_property
+    def installation(self) -> str:
+        """This installation's random id (32 hexadecimal digits), made on first use."""
+        known = self.reader.get(keys.META_INSTALLATION)
+        return str(known["id"]) if known else ""
+
+    def _claim(self, store: Store) -> None:
+        """Remember which namespace and boot the state is of; refuse another one."""
+        here = {"boot_id": self.boot_id, "cookie": self.netlink.cookie}
+        known = store.get(keys.META_HOST)
+        if known == here:
+            return
+        if known is not None and known["boot_id"] == here["boot_id"]:
+            raise Conflict(
+                f"the state in {self.settings.state_dir} belongs to another network namespace "
+                "than the one this command was started in",
+                "--state-dir DIR names a state of its own for this namespace",
+            )
+
+        def write(tx: Transaction) -> None:
+            tx.put(keys.META_HOST, here)
+            if tx.get(keys.META_INSTALLATION) is None:
+                tx.create(keys.META_INSTALLATION, {"id": secrets.token_hex(16)})
+
+        store.transact(write)
+
+    def close(self) -> None:
+        for opened in (self._store, self._reader, self._netlink):
+            if opened is not None:
+                opened.close()
+        if "namespace" in self.__dict__:
+            self.namespace.close()
+        self._store = self._reader = self._netlink = None
+
+    @contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        directory = os.path.join(self.settings.state_dir, "locks")
+        try:
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+            fd = os.open(
+                os.path.join(directory, name),
+                os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW,
+                0o600,
+            )
+        except OSError as error:
+            raise StoreError(
+                f"cannot lock {directory}/{name}: {error.strerror}",
+                f"ls -ld {self.settings.state_dir}",
+            ) from None
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            fcntl.flock(fd, fcntl.LOCK_UN)
+            os.close(fd)
+
+    def structure_lock(self) -> Any:
+        """Held by create and rm, and whenever a link in the host's namespace is made or removed."""
+        return self._locked("structure")
+
+    def sandbox_lock(self, cookie: int) -> Any:
+        """Held while one sandbox's links and routes change."""
+        return self._locked(f"sandbox-{cookie % LOCK_SLOTS:02x}")
+
+
+def worker_of(pid: int) -> str | None:
+    """``PID:START`` of a process (start time in clock ticks since boot), or None."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    # Zombies and dead processes work no more.
+    return None if fields[0] in "ZX" else f"{pid}:{fields[19]}"
+
+
+def worker_alive(worker: str) -> bool:
+    """Whether the process that ``worker`` names is still the same one and at work."""
+    pid = worker.partition(":")[0]
+    return pid.isdecimal() and worker_of(int(pid)) == worker

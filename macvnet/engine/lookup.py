@@ -1,0 +1,77 @@
+"""Finding what is recorded: networks by term, endpoints by network, sandbox or owner."""
+
+from __future__ import annotations
+
+from macvnet import keys
+from macvnet.errors import Conflict, InvalidRequest, NotFound
+from macvnet.model import Endpoint, Network
+from macvnet.store import Reader
+from macvnet.text import nearest, quoted
+
+ID_LENGTH = 64
+PREFIX_SHORTEST = 4
+_HEX = frozenset("0123456789abcdef")
+
+
+def network(reader: Reader, term: str) -> Network:
+    """The network that ``term`` means: full ID, then exact name, then unique ID prefix.
+
+    Docker's order; a prefix has at least 4 characters. NotFound, or Conflict
+    where a prefix is ambiguous.
+    """
+    if not term:
+        raise InvalidRequest("the network name or ID is empty", "macvnet ls")
+    if len(term) == ID_LENGTH and set(term) <= _HEX:
+        found = reader.get(keys.network(term))
+        if found:
+            return Network.from_json(found)
+    if "/" not in term and "\0" not in term:
+        named = reader.get(keys.name(term))
+        if named:
+            record = reader.get(keys.network(named["id"]))
+            if record:
+                return Network.from_json(record)
+    if PREFIX_SHORTEST <= len(term) < ID_LENGTH and set(term) <= _HEX:
+        matches = reader.scan(keys.NETWORKS + term, limit=3)
+        if len(matches) == 1:
+            return Network.from_json(matches[0][1])
+        if matches:
+            raise Conflict(
+                f"network {quoted(term)} is ambiguous: it begins more than one ID",
+                "macvnet ls --no-trunc",
+            )
+    names = [key[len(keys.NAMES) :] for key, _ in reader.scan(keys.NAMES)]
+    guess = nearest(term, names)
+    raise NotFound(f"network {quoted(term)} not found", guess or "macvnet ls")
+
+
+def networks(reader: Reader) -> list[Network]:
+    """Every network."""
+    return [Network.from_json(record) for _, record in reader.scan(keys.NETWORKS)]
+
+
+def endpoint(reader: Reader, endpoint_id: str) -> Endpoint | None:
+    """The endpoint of that ID, or None."""
+    record = reader.get(keys.endpoint(endpoint_id))
+    return Endpoint.from_json(record) if record else None
+
+
+def _indexed(reader: Reader, prefix: str) -> list[Endpoint]:
+    found = (endpoint(reader, key.rpartition("/")[2]) for key, _ in reader.scan(prefix))
+    return [each for each in found if each is not None]
+
+
+def endpoints_of_network(reader: Reader, network_id: str) -> list[Endpoint]:
+    """The endpoints recorded in one network."""
+    return _indexed(reader, keys.endpoints_of_network(network_id))
+
+
+def endpoints_of_sandbox(reader: Reader, sandbox_key: str) -> list[Endpoint]:
+    """The endpoints recorded in one sandbox, in the order of their joining."""
+    found = _indexed(reader, keys.endpoints_of_sandbox(sandbox_key))
+    return sorted(found, key=lambda each: each.sequence)
+
+
+def endpoints_of_owner(reader: Reader, owner: str) -> list[Endpoint]:
+    """The endpoints recorded for one owner, whatever has become of its sandbox."""
+    return _indexed(reader, keys.endpoints_of_owner(owner))

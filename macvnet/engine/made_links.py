@@ -1,0 +1,272 @@
+"""Links that macvnet makes in the host's namespace: sub-interfaces and dummies.
+
+Each has a record of its own, written before the link is made; a link is removed
+only if the record proves that it is the one macvnet made in this boot, and only
+if nothing else uses it. Callers hold the structure lock.
+"""
+
+from __future__ import annotations
+
+import errno
+import secrets
+import time
+
+from macvnet import keys
+from macvnet.engine.context import Context
+from macvnet.engine.parents import Prospect, in_use_by, uppers_of
+from macvnet.errors import Conflict, KernelRefused, MacvnetError, NotFound
+from macvnet.kernel import addressing, explain, links, sysctl
+from macvnet.kernel.constants import VLAN_8021Q
+from macvnet.kernel.links import IFF_UP, LinkInfo
+from macvnet.kernel.rtnetlink import NetlinkError
+from macvnet.model import LinkPlan, MadeLink
+from macvnet.store import Reader, Transaction
+from macvnet.text import quoted
+
+RELEASE_SECONDS = 2.0
+"""How long the kernel may take to free the macvlans of a namespace that died (measured: 20 ms)."""
+
+
+def recorded(reader: Reader, name: str) -> MadeLink | None:
+    """The record of a link that macvnet made, or None."""
+    data = reader.get(keys.made_link(name))
+    return MadeLink.from_json(data) if data else None
+
+
+def intended(ctx: Context, prospect: Prospect, network_id: str) -> MadeLink:
+    """The record to write before the link that ``prospect`` lacks is made."""
+    lower = prospect.lower
+    return MadeLink(
+        prospect.name,
+        "vlan" if lower else "dummy",
+        f"mv{secrets.token_hex(6)}",
+        lower.name if lower else "",
+        lower.ifindex if lower else 0,
+        prospect.vlan_id,
+        0,
+        ctx.boot_id,
+        (network_id,),
+    )
+
+
+def add_user(tx: Transaction, name: str, network_id: str) -> None:
+    """Note that a network uses a link of macvnet's, if it is one."""
+    made = recorded(tx, name)
+    if made is not None and network_id not in made.users:
+        tx.put(keys.made_link(name), made._replace(users=(*made.users, network_id)).to_json())
+
+
+def drop_user(tx: Transaction, name: str, network_id: str) -> None:
+    """Note that a network no longer uses a link of macvnet's."""
+    made = recorded(tx, name)
+    if made is not None and network_id in made.users:
+        users = tuple(user for user in made.users if user != network_id)
+        tx.put(keys.made_link(name), made._replace(users=users).to_json())
+
+
+def plan_of(made: MadeLink) -> LinkPlan:
+    """What the kernel is asked for."""
+    if made.kind == "vlan":
+        data = (("IFLA_VLAN_ID", made.vlan_id), ("IFLA_VLAN_PROTOCOL", VLAN_8021Q))
+        return LinkPlan("vlan", data, f"id {made.vlan_id}")
+    return LinkPlan("dummy")
+
+
+def make(ctx: Context, made: MadeLink) -> LinkInfo:
+    """Make the link as recorded, quiet on the host's side, and up.
+
+    It is made under its tag's name and renamed with its alias set in one
+    message, so that a link found later under either is certainly ours. Whatever
+    fails, nothing is left.
+    """
+    netlink = ctx.netlink
+    plan = plan_of(made)
+    try:
+        netlink.change(links.add(plan, made.tag, lower=made.lower, lower_name=made.lower_name))
+    except NetlinkError as error:
+        if error.errno == errno.EEXIST and made.kind == "vlan":
+            raise Conflict(
+                f"VLAN {made.vlan_id} has just been made on {made.lower_name} by somebody else",
+                "run the command again",
+            ) from None
+        raise explain.link_refused(error, made.kind, made.lower_name, made.name) from None
+    link = links.by_name(netlink, made.tag)
+    if link is None:
+        raise KernelRefused(f"find the link {made.tag} just made", errno.ENODEV)
+    try:
+        _silence(made.tag)
+        netlink.change(links.change(link.ifindex, made.tag, ifname=made.name, ifalias=made.tag))
+        netlink.change(links.change(link.ifindex, made.name, flags=IFF_UP))
+    except NetlinkError as error:
+        _remove_quietly(ctx, link.ifindex, made.name)
+        raise explain.link_refused(error, made.kind, made.lower_name, made.name) from None
+    except BaseException:
+        _remove_quietly(ctx, link.ifindex, made.name)
+        raise
+    known = made._replace(ifindex=link.ifindex, boot_id=ctx.boot_id)
+    try:
+        ctx.store.transact(lambda tx: tx.put(keys.made_link(made.name), known.to_json()))
+    except BaseException:
+        _remove_quietly(ctx, link.ifindex, made.name)
+        raise
+    found = links.by_index(netlink, link.ifindex)
+    return found or link
+
+
+def _silence(name: str) -> None:
+    """No address and no route of the link's own accord, and no ARP answers for the host's.
+
+    Links get an fe80:: address and believe routers as soon as they are up, so
+    this comes before.
+    """
+    sysctl.write("ipv6", name, "disable_ipv6", "1")
+    sysctl.write("ipv6", name, "accept_ra", "0")
+    sysctl.write("ipv4", name, "arp_ignore", "8")
+
+
+def _remove_quietly(ctx: Context, ifindex: int, name: str) -> None:
+    """Undo: the error that led here is the one to report."""
+    try:
+        ctx.netlink.change(links.delete(ifindex, name))
+    except (NetlinkError, MacvnetError):
+        return
+
+
+def find(ctx: Context, made: MadeLink) -> LinkInfo | None:
+    """The link macvnet made, if it is still that link; None if it is gone or another one."""
+    if made.boot_id != ctx.boot_id:
+        return None
+    link = (
+        links.by_index(ctx.netlink, made.ifindex)
+        if made.ifindex
+        else links.by_name(ctx.netlink, made.tag) or links.by_name(ctx.netlink, made.name)
+    )
+    if link is None or link.kind != made.kind or link.lower_nsid is not None:
+        return None
+    if made.tag not in (link.alias, link.name):
+        return None
+    same = made.kind != "vlan" or (link.lower, link.vlan_id) == (made.lower, made.vlan_id)
+    return link if same else None
+
+
+def _is(found: LinkInfo | None, link: LinkInfo) -> bool:
+    return found is not None and found.ifindex == link.ifindex
+
+
+def unmake(ctx: Context, made: MadeLink) -> str:
+    """Remove the link if it is macvnet's and unused; why it stays, or "" if it is gone."""
+    link = find(ctx, made)
+    if link is None:
+        if made.boot_id == ctx.boot_id and links.by_name(ctx.netlink, made.name) is not None:
+            return f"the link {made.name} is not the one that macvnet made, so it stays"
+        return ""
+    reason = _used_by(ctx, link)
+    if reason:
+        return f"the link {link.name} stays: {reason}"
+    try:
+        ctx.netlink.change(links.delete(link.ifindex, link.name))
+    except NetlinkError as error:
+        if error.errno != errno.ENODEV:
+            raise KernelRefused(f"remove the link {link.name}", error.errno, error.text) from None
+    return ""
+
+
+def _used_by(ctx: Context, link: LinkInfo) -> str:
+    every = links.all_links(ctx.netlink)
+    if link.master:
+        master = next((m.name for m in every if m.ifindex == link.master), str(link.master))
+        return f"it is a port of {quoted(master)}"
+    uppers = uppers_of(every, link.ifindex)
+    if uppers:
+        return f"it carries the link {quoted(uppers[0].name)}"
+    for address in addressing.all_addresses(ctx.netlink):
+        if address.ifindex == link.ifindex and address.scope != addressing.RT_SCOPE_LINK:
+            return f"it has the address {address.address}/{address.prefixlen}"
+    for route in addressing.all_routes(ctx.netlink, every_table=True):
+        if route.ifindex == link.ifindex and in_use_by(route):
+            return f"the route {route.words} goes out of it"
+    return _used_elsewhere(ctx, link)
+
+
+def _used_elsewhere(ctx: Context, link: LinkInfo) -> str:
+    """Macvlans and ipvlans in other namespaces are seen only by what they forbid.
+
+    A macvlan of mode passthru, left down, is refused while anything else hangs
+    on the link. Only ever tried on a link of macvnet's own.
+    """
+    probe = f"mp{secrets.token_hex(6)}"
+    plan = LinkPlan("macvlan", (("IFLA_MACVLAN_MODE", "passthru"),), "mode passthru")
+    deadline = time.monotonic() + RELEASE_SECONDS
+    while True:
+        try:
+            ctx.netlink.change(
+                links.add(plan, probe, lower=link.ifindex, lower_name=link.name)
+            )
+        except NetlinkError as error:
+            if error.errno == errno.EOPNOTSUPP:
+                return ""
+            if time.monotonic() > deadline:
+                return "a macvlan or ipvlan link in another namespace is on it"
+            time.sleep(0.05)
+            continue
+        made = links.by_name(ctx.netlink, probe)
+        if made is not None:
+            _remove_quietly(ctx, made.ifindex, probe)
+        return ""
+
+
+def parent_link(ctx: Context, name: str, ifindex: int, boot_id: str) -> LinkInfo:
+    """The parent as it is now, re-made if it was macvnet's own and is missing.
+
+    A link found under the name of one that macvnet made, but not made by it
+    since boot, is used as it is, and ownership is given up.
+    """
+    link = links.by_name(ctx.netlink, name)
+    made = recorded(ctx.reader, name)
+    if made is None:
+        if link is None and boot_id == ctx.boot_id:
+            renamed = links.by_index(ctx.netlink, ifindex)
+            if renamed is not None:
+                return renamed
+        if link is None:
+            raise NotFound(
+                f"the parent {quoted(name)} was not found on this host", "ip -br link"
+            )
+        return link
+    if link is not None and _is(find(ctx, made), link):
+        return link
+    with ctx.structure_lock():
+        return _adopt_or_remake(ctx, name)
+
+
+def _adopt_or_remake(ctx: Context, name: str) -> LinkInfo:
+    made = recorded(ctx.store, name)
+    link = links.by_name(ctx.netlink, name)
+    if made is None:
+        if link is None:
+            raise NotFound(f"the parent {quoted(name)} was not found on this host", "ip -br link")
+        return link
+    if link is not None:
+        if not _is(find(ctx, made), link):
+            ctx.store.transact(lambda tx: tx.delete(keys.made_link(name)))
+            ctx.note(
+                f"the link {name} was made by somebody else since boot: it is used as it is, and "
+                "macvnet will not remove it"
+            )
+        return link
+    lower = links.by_name(ctx.netlink, made.lower_name) if made.lower_name else None
+    if made.lower_name and lower is None:
+        raise NotFound(
+            f"the parent {quoted(name)} is missing, and so is {quoted(made.lower_name)} to make it "
+            "on",
+            "ip -br link",
+        )
+    again = made._replace(
+        tag=f"mv{secrets.token_hex(6)}",
+        lower=lower.ifindex if lower else 0,
+        ifindex=0,
+        boot_id=ctx.boot_id,
+    )
+    ctx.store.transact(lambda tx: tx.put(keys.made_link(name), again.to_json()))
+    ctx.note(f"the link {name} was missing and has been made again")
+    return make(ctx, again)

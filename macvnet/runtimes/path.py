@@ -1,0 +1,47 @@
+"""A namespace by the path of its file.
+
+A path that ``ip netns`` or /proc made is the same target as its shorter name.
+"""
+
+from __future__ import annotations
+
+import os
+
+from macvnet.errors import InvalidRequest
+from macvnet.kernel.namespaces import Namespace
+from macvnet.model import Owner
+from macvnet.runtimes import Target, netns, pid
+from macvnet.store import Store
+from macvnet.text import quoted
+
+NAME = "path"
+
+
+def _absolute(name: str) -> str:
+    if not name or "\0" in name or len(name) > 4096:
+        raise InvalidRequest(f"{quoted(name)} is no path", "/run/netns/NAME")
+    return os.path.abspath(name)
+
+
+def owner(name: str) -> Owner:
+    """``netns:NAME`` and ``pid:N`` for their own paths, else ``path:/...``."""
+    path = _absolute(name)
+    directory, base = os.path.split(path)
+    if directory in netns.DIRECTORIES:
+        return netns.owner(base)
+    parts = path.split("/")
+    if len(parts) == 5 and parts[1] == "proc" and parts[3:] == ["ns", "net"] and parts[2].isdecimal():
+        return pid.owner(parts[2])
+    return Owner(NAME, path)
+
+
+def open(name: str, store: Store) -> Target:
+    """The namespace behind the path."""
+    found = owner(name)
+    number = int(found.name) if found.runtime == pid.NAME else None
+    return Target(found, Namespace.open(_absolute(name)), number)
+
+
+def knows(name: str, store: Store) -> bool:
+    """Never: a path has a slash, a bare word has none."""
+    return False

@@ -1,0 +1,38 @@
+"""A process by its number: the only target that cannot come back by name."""
+
+from __future__ import annotations
+
+from macvnet.errors import InvalidRequest
+from macvnet.kernel.namespaces import Namespace
+from macvnet.model import Owner
+from macvnet.runtimes import Target
+from macvnet.store import Store
+from macvnet.text import quoted
+
+NAME = "pid"
+LONGEST = 10
+
+
+def _number(name: str) -> int:
+    if not (name.isascii() and name.isdecimal()) or len(name) > LONGEST or int(name) < 1:
+        raise InvalidRequest(f"{quoted(name)} is no PID", "pid:4242")
+    return int(name)
+
+
+def owner(name: str) -> Owner:
+    """``pid:N``; a PID is reused by others, so it does not return."""
+    return Owner(NAME, str(_number(name)), returns=False)
+
+
+def open(name: str, store: Store) -> Target:
+    """The network namespace of a living process."""
+    pid = _number(name)
+    namespace = Namespace.of_pid(pid)
+    return Target(owner(name), namespace, pid)
+
+
+def knows(name: str, store: Store) -> bool:
+    """Never: digits alone are a PID before anybody is asked."""
+    return False
+
+
