@@ -247,6 +247,12 @@ class Assigned(NamedTuple):
     def cidr(self) -> str:
         return f"{self.address}/{self.prefixlen}"
 
+    @classmethod
+    def link_local(cls, text: str) -> Assigned:
+        """A ``--link-local-ip``: 169.254.0.0/16 (RFC 3927) or fe80::/64 (RFC 4291)."""
+        address = Address.parse(text)
+        return cls("", address, 16 if address.family == 4 else 64, None, False, True)
+
     def to_json(self) -> dict[str, Any]:
         return {
             "pool": self.pool,

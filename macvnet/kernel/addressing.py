@@ -22,6 +22,9 @@ from macvnet.kernel.rtnetlink import (
 ROUTE_PROTOCOL = 109
 """The protocol id of every route that macvnet makes ('m'); it touches no other."""
 
+PROTOCOL_RA = 9
+"""RTPROT_RA: routes that the kernel learned from router advertisements."""
+
 IFA_F_NODAD = 0x02
 RT_TABLE_MAIN = 254
 RTN_UNICAST = 1

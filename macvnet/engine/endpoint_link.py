@@ -1,0 +1,247 @@
+"""The link of an endpoint inside its target: made, proved, configured, removed.
+
+A link there is known by ifindex, kind and lower link, never by its name or alias
+alone: root in the container may rename and replace at will.
+"""
+
+from __future__ import annotations
+
+import errno
+import secrets
+import time
+from typing import NamedTuple
+
+from macvnet.addresses import IPV6
+from macvnet.drivers import Driver
+from macvnet.engine.context import Context
+from macvnet.errors import Conflict, KernelRefused, MacvnetError
+from macvnet.kernel import addressing, explain, links, nsid, sysctl
+from macvnet.kernel.links import IFF_UP, LinkInfo
+from macvnet.kernel.namespaces import entered
+from macvnet.kernel.rtnetlink import NetlinkError, Rtnetlink
+from macvnet.model import Assigned, Endpoint, Network
+from macvnet.runtimes import Target
+
+MAC_RELEASE_SECONDS = 2.0
+"""How long a MAC of a namespace that died may stay taken (measured: 20 ms, more under load)."""
+NAME_ATTEMPTS = 64
+NAME_PREFIX = "eth"
+
+
+class Inside(NamedTuple):
+    """A target with a socket in its namespace."""
+
+    target: Target
+    netlink: Rtnetlink
+
+
+def inside(ctx: Context, target: Target) -> Inside:
+    """Open the target's rtnetlink; the caller closes it."""
+    netlink = Rtnetlink(target.namespace, trace=ctx.trace, prefix=target.command_prefix)
+    return Inside(target, netlink)
+
+
+def temporary_name(endpoint: Endpoint) -> str:
+    """The name a link is made under, before it is renamed."""
+    return f"mv{endpoint.id[:12]}"
+
+
+def tag(endpoint: Endpoint) -> str:
+    """The alias of an endpoint's link: for people, and to find what a crash left."""
+    return f"macvnet:{endpoint.id}"
+
+
+def make(
+    ctx: Context, driver: Driver, network: Network, endpoint: Endpoint, parent: LinkInfo, at: Inside
+) -> LinkInfo:
+    """Make the link straight in the target, down, under its temporary name."""
+    name = temporary_name(endpoint)
+    plan = driver.plan(network.link, endpoint.mac)
+    request = links.add(
+        plan,
+        name,
+        lower=parent.ifindex,
+        lower_name=parent.name,
+        namespace_fd=at.target.namespace.fd,
+        namespace_words=str(at.target.pid or at.target.owner.name),
+    )
+    try:
+        ctx.netlink.change(request)
+    except NetlinkError as error:
+        raise explain.link_refused(error, plan.kind, parent.name, name) from None
+    link = links.by_name(at.netlink, name)
+    if link is None:
+        raise KernelRefused(f"find the link {name} just made", errno.ENODEV)
+    return link
+
+
+def name_it(endpoint: Endpoint, link: LinkInfo, wanted: str, at: Inside) -> str:
+    """Rename the link: ``wanted``, else ethN with the lowest free number. Returns the name."""
+    taken = {other.name for other in links.all_links(at.netlink)} if not wanted else set()
+    for _ in range(NAME_ATTEMPTS):
+        name = wanted or _lowest_free(taken)
+        try:
+            at.netlink.change(
+                links.change(link.ifindex, link.name, ifname=name, ifalias=tag(endpoint))
+            )
+        except NetlinkError as error:
+            if error.errno != errno.EEXIST:
+                raise KernelRefused(f"name the link {name}", error.errno, error.text) from None
+            if wanted:
+                raise Conflict(
+                    f"the target has an interface {name!r} already", "--ifname NAME"
+                ) from None
+            taken.add(name)
+        else:
+            return name
+    raise Conflict("the target's interface names change faster than one can be chosen", "try again")
+
+
+def _lowest_free(taken: set[str]) -> str:
+    number = 0
+    while f"{NAME_PREFIX}{number}" in taken:
+        number += 1
+    return f"{NAME_PREFIX}{number}"
+
+
+def configure(
+    network: Network,
+    endpoint: Endpoint,
+    link: LinkInfo,
+    name: str,
+    endpoint_sysctls: tuple[tuple[str, str, str], ...],
+    at: Inside,
+) -> None:
+    """Give the link its MAC (passthru), sysctls and addresses, and set it up."""
+    wants_ipv6 = endpoint.address(IPV6) is not None or network.ipv6
+    with entered(at.target.namespace):
+        written = sysctl.write("ipv6", name, "disable_ipv6", "0" if wants_ipv6 else "1")
+        if wants_ipv6 and not written:
+            raise KernelRefused(
+                f"use IPv6 in {at.target.owner}",
+                errno.EAFNOSUPPORT,
+                hint="the kernel has no IPv6; leave the IPv6 --subnet out",
+            )
+        for family, key, value in endpoint_sysctls:
+            if not sysctl.write(family, name, key, value):
+                raise KernelRefused(f"set net.{family}.conf.{name}.{key}", errno.ENOENT)
+    try:
+        if endpoint.explicit_mac and link.mac != endpoint.mac:
+            at.netlink.change(links.change(link.ifindex, name, address=endpoint.mac))
+        for assigned in endpoint.addresses:
+            at.netlink.change(
+                addressing.add_address(
+                    link.ifindex, name, assigned.address, assigned.prefixlen
+                )
+            )
+        for text in endpoint.link_local:
+            extra = Assigned.link_local(text)
+            at.netlink.change(
+                addressing.add_address(
+                    link.ifindex,
+                    name,
+                    extra.address,
+                    extra.prefixlen,
+                    scope=addressing.RT_SCOPE_LINK,
+                )
+            )
+    except NetlinkError as error:
+        raise KernelRefused(
+            f"put an address on {name} in {at.target.owner}", error.errno, error.text
+        ) from None
+    _set_up(network, endpoint, link, name, at)
+
+
+def _set_up(network: Network, endpoint: Endpoint, link: LinkInfo, name: str, at: Inside) -> None:
+    deadline = time.monotonic() + MAC_RELEASE_SECONDS
+    pause = 0.005
+    while True:
+        try:
+            at.netlink.change(links.change(link.ifindex, name, flags=IFF_UP))
+        except NetlinkError as error:
+            if error.errno == errno.EADDRINUSE and time.monotonic() < deadline:
+                time.sleep(pause)
+                pause = min(pause * 2, 0.2)
+                continue
+            if error.errno == errno.EADDRINUSE:
+                parent = network.parent.name if network.parent else "the parent"
+                raise Conflict(
+                    f"the MAC {endpoint.mac} is held by another macvlan on {parent}, in some "
+                    "other namespace",
+                    "--mac-address " + _another_mac(),
+                ) from None
+            raise KernelRefused(f"set {name} up", error.errno, error.text) from None
+        else:
+            return
+
+
+def _another_mac() -> str:
+    digits = secrets.token_hex(5)
+    return "02:" + ":".join(digits[i : i + 2] for i in range(0, 10, 2))
+
+
+def find(
+    ctx: Context, driver: Driver, endpoint: Endpoint, at: Inside, parent: LinkInfo | None
+) -> LinkInfo | None:
+    """The endpoint's link if it is provably still that link, else None.
+
+    While the endpoint is only reserved its ifindex is not known: then it is
+    the link under the temporary name or with the tag, of the right kind and lower link.
+    """
+    host_nsid = nsid.lookup(at.netlink, ctx.namespace)
+    if endpoint.ifindex:
+        candidate = links.by_index(at.netlink, endpoint.ifindex)
+        candidates = [candidate] if candidate else []
+    else:
+        candidates = [
+            link
+            for link in links.all_links(at.netlink)
+            if temporary_name(endpoint) == link.name or link.alias == tag(endpoint)
+        ]
+    for link in candidates:
+        right_lower = parent is None or link.lower == parent.ifindex
+        right_side = link.lower_nsid is None or link.lower_nsid == host_nsid
+        if link.kind in driver.OWN_KINDS and right_lower and right_side:
+            return link
+    return None
+
+
+def remove(link: LinkInfo, at: Inside) -> None:
+    """Remove the link; fine if it is gone already."""
+    try:
+        at.netlink.change(links.delete(link.ifindex, link.name))
+    except NetlinkError as error:
+        if error.errno != errno.ENODEV:
+            raise KernelRefused(f"remove {link.name}", error.errno, error.text) from None
+
+
+def remove_by_nsid(ctx: Context, driver: Driver, endpoint: Endpoint) -> bool:
+    """Remove the link of a target that is no longer reachable by name, if its namespace lives.
+
+    True if a link was removed.
+    """
+    number = endpoint.sandbox.nsid
+    if number is None or not endpoint.ifindex or not nsid.exists(ctx.netlink, number):
+        return False
+    try:
+        link = links.by_index(ctx.netlink, endpoint.ifindex, nsid=number)
+        if link is None or link.kind not in driver.OWN_KINDS or link.alias != tag(endpoint):
+            return False
+        ctx.netlink.change(links.delete(link.ifindex, link.name, nsid=number))
+    except (NetlinkError, MacvnetError):
+        return False
+    return True
+
+
+def restore_parent_mac(ctx: Context, endpoint: Endpoint, parent: LinkInfo | None) -> None:
+    """Passthru: the parent gets the MAC back that it had before."""
+    if not endpoint.parent_mac or parent is None:
+        return
+    now = links.by_index(ctx.netlink, parent.ifindex)
+    if now is not None and now.mac != endpoint.parent_mac:
+        try:
+            ctx.netlink.change(links.change(now.ifindex, now.name, address=endpoint.parent_mac))
+        except NetlinkError as error:
+            raise KernelRefused(
+                f"give {now.name} its MAC {endpoint.parent_mac} back", error.errno, error.text
+            ) from None
