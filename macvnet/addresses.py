@@ -90,12 +90,12 @@ class Subnet(NamedTuple):
     def interval(self) -> Interval:
         return Interval(self.first, self.last)
 
+    def holds(self, address: Address) -> bool:
+        """Whether the address is in it."""
+        return address.family == self.family and self.first <= address.value <= self.last
+
     def __contains__(self, address: object) -> bool:
-        return (
-            isinstance(address, Address)
-            and address.family == self.family
-            and self.first <= address.value <= self.last
-        )
+        return isinstance(address, Address) and self.holds(address)
 
     def overlaps(self, other: Subnet) -> bool:
         return (

@@ -6,9 +6,11 @@ all of them); must not know JSON or what is stored.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
 # etcd's default --max-txn-ops: a change that fits here fits there.
 MAX_OPERATIONS = 128

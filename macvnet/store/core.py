@@ -6,12 +6,14 @@ Knows how often a change is tried; must not know a kind of store.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from macvnet.errors import StoreError
 from macvnet.store.backend import Backend, Operation, StoreConflict, bounds
 from macvnet.store.transaction import Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
 ATTEMPTS = 100
@@ -28,7 +30,7 @@ class Store:
         self.backend = backend
         self.commit_hook: Callable[[str, Sequence[Operation]], None] | None = None
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:

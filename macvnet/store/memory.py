@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from macvnet.errors import StoreError
 from macvnet.store.backend import MAX_OPERATIONS, Guard, Operation, Row, StoreConflict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
 
 
 class MemoryBackend:

@@ -10,13 +10,16 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from macvnet.errors import MacvnetError, StoreError
 from macvnet.store import statedir
 from macvnet.store.backend import MAX_OPERATIONS, Guard, Operation, Row, StoreConflict
 from macvnet.text import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 APPLICATION_ID = 0x6D76_6E74  # "mvnt"
 SCHEMA_VERSION = 1
@@ -28,6 +31,16 @@ _SCHEMA = (
     "INSERT INTO kv VALUES ('', 'null', 0)",
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
+
+_GET = "SELECT key, value, revision FROM kv WHERE key = ? AND key <> ''"
+_UPWARDS = (
+    "SELECT key, value, revision FROM kv WHERE key >= ? AND key < ? AND key <> '' "
+    "ORDER BY key LIMIT ?"
+)
+_DOWNWARDS = (
+    "SELECT key, value, revision FROM kv WHERE key >= ? AND key < ? AND key <> '' "
+    "ORDER BY key DESC LIMIT ?"
 )
 
 # A connection must not be used or closed by a process that inherited it
@@ -48,18 +61,14 @@ class SqliteBackend:
 
     def get(self, key: str) -> Row | None:
         """The row of a key."""
-        rows = self._rows("SELECT key, value, revision FROM kv WHERE key = ? AND key <> ''", (key,))
+        rows = self._rows(_GET, (key,))
         return rows[0] if rows else None
 
     def scan(self, low: str, high: str, *, limit: int | None, reverse: bool) -> list[Row]:
         """Rows with low <= key < high, in order."""
-        order = "DESC" if reverse else "ASC"
-        upper, values = ("AND key < ? ", [high]) if high else ("", [])
-        return self._rows(
-            "SELECT key, value, revision FROM kv WHERE key >= ? AND key <> '' "
-            f"{upper}ORDER BY key {order} LIMIT ?",
-            (low, *values, -1 if limit is None else limit),
-        )
+        # A BLOB sorts after every TEXT.
+        values = (low, high or b"", -1 if limit is None else limit)
+        return self._rows(_DOWNWARDS if reverse else _UPWARDS, values)
 
     @contextmanager
     def session(self, *, write: bool) -> Iterator[None]:
@@ -78,9 +87,7 @@ class SqliteBackend:
             try:
                 yield
             finally:
-                with self._explained():
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
+                self._roll_back(connection)
 
     def commit(self, operations: Sequence[Operation], guards: Sequence[Guard] = ()) -> None:
         """All operations or none, and on disk."""
@@ -129,6 +136,11 @@ class SqliteBackend:
             held = connection.execute(statement, values).rowcount == 1
         if not held:
             raise StoreConflict(key)
+
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
+        with self._explained():
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
 
     def _rows(self, statement: str, values: tuple[object, ...]) -> list[Row]:
         with self._lock, self._explained():
@@ -244,7 +256,7 @@ class SqliteBackend:
 
 def _connection(path: str, parameters: str) -> sqlite3.Connection:
     quoted_path = "".join(
-        chr(byte) if chr(byte).isalnum() and byte < 128 or byte in b"/_.-" else f"%{byte:02x}"
+        chr(byte) if (chr(byte).isalnum() and byte < 128) or byte in b"/_.-" else f"%{byte:02x}"
         for byte in os.fsencode(os.path.abspath(path))
     )
     return sqlite3.connect(

@@ -8,11 +8,14 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from macvnet.errors import MacvnetError, PermissionDenied, StoreError
 from macvnet.text import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def ready(state_dir: str, path: str, *, make: bool) -> bool:

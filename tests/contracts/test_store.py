@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +11,10 @@ from macvnet.store import MAX_OPERATIONS, Backend, KeyTaken, Store, StoreConflic
 from macvnet.store.backend import Guard, Operation, after
 from macvnet.store.memory import MemoryBackend
 from macvnet.store.sqlite import SqliteBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 KINDS: dict[str, Callable[[Path], Backend]] = {
     "memory": lambda directory: MemoryBackend(),

@@ -1,0 +1,174 @@
+"""Choosing, holding and giving back addresses, inside a transaction.
+
+Knows that an address has one holder in its segment, and that the lowest free
+one is chosen; every step costs the same however many are held. Must not know
+texts, or what an endpoint is beyond its id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from macvnet import keys
+from macvnet.addresses import Address, Interval
+from macvnet.errors import Conflict, Exhausted, InvalidRequest
+from macvnet.ipam.runs import OpenRuns, Runs
+from macvnet.ipam.segment import (
+    Holder,
+    PoolEntry,
+    containing,
+    held,
+    lease_holder,
+    pool_entry,
+)
+
+if TYPE_CHECKING:
+    from macvnet.model import Pool
+    from macvnet.store import Reader, Transaction
+
+Avoid = Callable[[Address], bool] | Container[Address]
+
+
+class Usage(NamedTuple):
+    """Addresses of a subnet: in use (reserved ones too), and still free to give out."""
+
+    in_use: int
+    available: int
+
+
+def acquire(
+    tx: Transaction,
+    segment: str,
+    network_name: str,
+    pool: Pool,
+    wanted: Address | None,
+    endpoint_id: str,
+    avoid: Avoid = (),
+) -> Address | None:
+    """Hold ``wanted``, or the lowest free address of the pool; None if it is full.
+
+    ``avoid`` (a container of addresses, or a test) names those that must not
+    be taken although nobody holds them, such as the host's own. Conflict when
+    ``wanted`` cannot be had, InvalidRequest when it is not in the subnet.
+    """
+    entry = pool_entry(tx, segment, pool.subnet, pool.id)
+    if entry is None:
+        raise Conflict(f"network {network_name!r} is being removed", "macvnet ls")
+    avoided = _avoiding(avoid)
+    if wanted is not None:
+        _check_wanted(tx, segment, pool, wanted, avoided)
+        chosen = wanted
+    else:
+        lowest = next_free(tx, pool, avoid)
+        # Not so where the store is locked; where it is not, runs may lag behind leases.
+        while lowest and lease_holder(tx, segment, lowest):
+            OpenRuns(tx, pool.id, pool.family).take(lowest.value)
+            lowest = next_free(tx, pool, avoid)
+        if lowest is None:
+            return None
+        chosen = lowest
+    tx.create(keys.lease(segment, chosen), Holder(endpoint_id, pool.id, pool.subnet).to_json())
+    take(tx, entry, chosen)
+    return chosen
+
+
+def acquire_any(
+    tx: Transaction,
+    segment: str,
+    network_name: str,
+    pools: Sequence[Pool],
+    wanted: Address | None,
+    endpoint_id: str,
+    avoid: Avoid = (),
+) -> tuple[Pool, Address]:
+    """The same over the pools of one family, in order; Exhausted when all are full."""
+    subnets = ", ".join(str(pool.subnet) for pool in pools)
+    if wanted is not None:
+        pools = [pool for pool in pools if pool.subnet.holds(wanted)]
+        if not pools:
+            raise InvalidRequest(
+                f"address '{wanted}' is in no subnet of network {network_name!r}",
+                f"choose one in {subnets}" if subnets else f"macvnet inspect {network_name}",
+            )
+    for pool in pools:
+        address = acquire(tx, segment, network_name, pool, wanted, endpoint_id, avoid)
+        if address is not None:
+            return pool, address
+    raise Exhausted(
+        f"network {network_name!r} has no free address left in {subnets or 'any subnet'}",
+        f"macvnet inspect {network_name}",
+    )
+
+
+def release(tx: Transaction, segment: str, address: Address, endpoint_id: str) -> None:
+    """Give an address back. Nothing happens unless this endpoint holds it."""
+    holder = lease_holder(tx, segment, address)
+    if holder is None or holder.endpoint != endpoint_id or holder.subnet is None:
+        return
+    tx.delete(keys.lease(segment, address))
+    give_back(tx, pool_entry(tx, segment, holder.subnet, holder.pool), segment, address)
+
+
+def next_free(reader: Reader, pool: Pool, avoid: Avoid = ()) -> Address | None:
+    """The address that ``acquire`` would choose."""
+    avoided = _avoiding(avoid)
+    family = pool.family
+    value = Runs(reader, pool.id, family).lowest(lambda value: avoided(Address(family, value)))
+    return None if value is None else Address(family, value)
+
+
+def usage(reader: Reader, segment: str, pool: Pool) -> Usage:
+    """Count the addresses of a pool; reads every lease in its subnet."""
+    subnet = pool.subnet
+    runs = Runs(reader, pool.id, pool.family).free()
+    values = set(subnet.reserved)
+    begin = subnet.first
+    while found := held(reader, segment, pool.family, Interval(begin, subnet.last), 1000):
+        values.update(found)
+        begin = found[-1] + 1
+    return Usage(len(values), sum(run.size for run in runs))
+
+
+def take(tx: Transaction, entry: PoolEntry, address: Address) -> None:
+    """Take a newly held address from every pool that could give it out."""
+    for pool_id in entry.sharing(address):
+        OpenRuns(tx, pool_id, address.family).take(address.value)
+
+
+def give_back(tx: Transaction, entry: PoolEntry | None, segment: str, address: Address) -> None:
+    """Return an address that nobody holds any more to every pool that may give it out.
+
+    ``entry`` is the pool it was held through, None when that is gone.
+    """
+    if entry:
+        sharing = entry.sharing(address)
+    else:
+        sharing = [other.id for other in containing(tx, segment, address)]
+    for pool_id in sharing:
+        OpenRuns(tx, pool_id, address.family).give(address.value)
+
+
+def _check_wanted(
+    tx: Transaction,
+    segment: str,
+    pool: Pool,
+    wanted: Address,
+    avoided: Callable[[Address], bool],
+) -> None:
+    subnet = pool.subnet
+    if not subnet.holds(wanted):
+        raise InvalidRequest(f"address '{wanted}' is not in {subnet}", f"choose one in {subnet}")
+    hint = f"leave the address out, or choose another one in {subnet}"
+    if wanted.value in subnet.reserved:
+        kind = "broadcast" if wanted.value == subnet.broadcast else "network"
+        raise Conflict(f"address '{wanted}' is the {kind} address of {subnet}", hint)
+    holder = lease_holder(tx, segment, wanted)
+    if holder:
+        raise Conflict(f"address '{wanted}' is in use, it is held by {holder}", hint)
+    if avoided(wanted):
+        raise Conflict(f"address '{wanted}' is in use by this host", hint)
+
+
+def _avoiding(avoid: Avoid) -> Callable[[Address], bool]:
+    return avoid if callable(avoid) else avoid.__contains__
