@@ -1,0 +1,218 @@
+"""Run macvnet and other programs inside a machine of the lab.
+
+Two ways to run macvnet, one result: the installed executable as a subprocess,
+or (``MACVNET_TEST_INPROCESS=1``, for User Mode Linux, where starting Python
+costs seconds) a fork of this process, which has macvnet loaded, calling the
+same entry point with real file descriptors of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import io
+import json
+import os
+import pkgutil
+import selectors
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+from tests.lab.processes import inside
+
+IN_PROCESS = "MACVNET_TEST_INPROCESS"
+# The command inherits the streams' own ends there; only a real process has the real start.
+ALWAYS_SUBPROCESS = {"run"}
+
+
+class CommandFailed(AssertionError):
+    """A command that had to succeed did not."""
+
+
+class Result(NamedTuple):
+    argv: tuple[str, ...]
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def ok(self) -> bool:
+        return self.status == 0
+
+    @property
+    def lines(self) -> list[str]:
+        return self.stdout.splitlines()
+
+    def json(self) -> Any:
+        return json.loads(self.stdout)
+
+    def checked(self) -> Result:
+        """Itself; CommandFailed, with both streams, unless the status is 0."""
+        if self.status:
+            raise CommandFailed(str(self))
+        return self
+
+    def __str__(self) -> str:
+        return f"$ {' '.join(self.argv)}\n{self.stdout}{self.stderr}[status {self.status}]"
+
+
+def run(
+    argv: tuple[str, ...],
+    *,
+    enter: list[str],
+    env: Mapping[str, str],
+    stdin: str | None = None,
+    timeout: float = 60,
+) -> Result:
+    """Run a program with ``enter`` (an nsenter call) before it."""
+    done = subprocess.run(
+        [*enter, *argv],
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, **env},
+        check=False,
+    )
+    return Result(argv, done.returncode, done.stdout, done.stderr)
+
+
+def executable() -> str:
+    """The installed ``macvnet`` of this virtual environment."""
+    path = Path(sys.executable).parent / "macvnet"
+    if not path.exists():
+        raise FileNotFoundError(
+            f"macvnet is not installed beside {sys.executable}: pip install -e '.[test]'"
+        )
+    return str(path)
+
+
+def in_process() -> bool:
+    return os.environ.get(IN_PROCESS) == "1"
+
+
+def macvnet(
+    argv: tuple[str, ...],
+    *,
+    namespace: int,
+    enter: list[str],
+    env: Mapping[str, str],
+    stdin: str | None = None,
+    timeout: float = 60,
+) -> Result:
+    shown = ("macvnet", *argv)
+    if in_process() and not ALWAYS_SUBPROCESS.intersection(argv[:4]):
+        status, stdout, stderr = _forked(argv, namespace, env, stdin, timeout)
+        return Result(shown, status, stdout, stderr)
+    done = run((executable(), *argv), enter=enter, env=env, stdin=stdin, timeout=timeout)
+    return done._replace(argv=shown)
+
+
+def load() -> None:
+    """Import all of macvnet, so that a forked command starts at once."""
+    import macvnet
+
+    for module in pkgutil.walk_packages(macvnet.__path__, "macvnet."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    gc.freeze()
+
+
+def _forked(
+    argv: tuple[str, ...],
+    namespace: int,
+    env: Mapping[str, str],
+    stdin: str | None,
+    timeout: float,
+) -> tuple[int, str, str]:
+    load()
+    (out_read, out), (err_read, err) = os.pipe(), os.pipe()
+    source = io.BytesIO() if stdin is None else io.BytesIO(stdin.encode())
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid == 0:
+        _child(argv, namespace, env, source.getvalue(), out, err)
+    os.close(out)
+    os.close(err)
+    texts = {out_read: b"", err_read: b""}
+    deadline = time.monotonic() + timeout
+    with selectors.DefaultSelector() as ready:
+        for fd in texts:
+            ready.register(fd, selectors.EVENT_READ)
+        while ready.get_map():
+            for key, _ in ready.select(max(0.0, deadline - time.monotonic())):
+                part = os.read(key.fd, 65536)
+                if part:
+                    texts[key.fd] += part
+                else:
+                    ready.unregister(key.fd)
+            if time.monotonic() >= deadline:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+                raise subprocess.TimeoutExpired(["macvnet", *argv], timeout)
+    _, waited = os.waitpid(pid, 0)
+    for fd in texts:
+        os.close(fd)
+    stdout, stderr = texts[out_read].decode(), texts[err_read].decode()
+    return os.waitstatus_to_exitcode(waited), stdout, stderr
+
+
+def _child(
+    argv: tuple[str, ...],
+    namespace: int,
+    env: Mapping[str, str],
+    stdin: bytes,
+    out: int,
+    err: int,
+) -> NoReturn:
+    status = 1
+    try:
+        source, sink = os.pipe()
+        os.write(sink, stdin)
+        os.close(sink)
+        for fd, standard in ((source, 0), (out, 1), (err, 2)):
+            os.dup2(fd, standard)
+        os.closerange(3, namespace)
+        os.closerange(namespace + 1, 4096)
+        for number in (signal.SIGTERM, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.stdin = os.fdopen(0, encoding="utf-8")
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8")
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", buffering=1)
+        os.environ.update(env)
+        sys.argv = ["macvnet", *argv]
+        status = _entry(namespace)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+        os._exit(status)
+
+
+def _entry(namespace: int) -> int:
+    """What the installed script does: sys.exit(main())."""
+    (script,) = entry_points(group="console_scripts", name="macvnet")
+    main = script.load()
+    with inside(namespace):
+        try:
+            code = main()
+        except SystemExit as leaving:
+            code = leaving.code
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    print(code, file=sys.stderr)
+    return 1

@@ -1,0 +1,109 @@
+"""What a namespace looks like, to show that nothing foreign was changed.
+
+Holds links, addresses, routes of all tables, rules and every readable
+``net.*`` sysctl; leaves out what moves by itself (lifetimes, counters).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.lab.processes import inside
+
+MOVING = {
+    "valid_life_time",
+    "preferred_life_time",
+    "expires",
+    "dynamic",
+    "tentative",
+    "gc_timer",
+    "hello_timer",
+    "tcn_timer",
+    "topology_change_timer",
+    "users",
+    "used",
+}
+MOVING_SYSCTLS = ("nf_conntrack_count", "tcp_fastopen_key", "route/flush")
+
+
+class Snapshot(NamedTuple):
+    """Compare two with ``==``, or read the differences with ``changes``."""
+
+    links: dict[str, Any]
+    addresses: dict[str, Any]
+    routes: list[str]
+    rules: list[str]
+    sysctls: dict[str, str]
+
+    def changes(self, later: Snapshot) -> list[str]:
+        """One line for everything that is different in ``later``."""
+        found = []
+        for part in self._fields:
+            before, after = getattr(self, part), getattr(later, part)
+            if isinstance(before, dict):
+                for key in sorted({*before, *after}):
+                    if before.get(key) != after.get(key):
+                        found.append(f"{part} {key}: {before.get(key)!r} -> {after.get(key)!r}")
+            else:
+                found += [f"{part} gone: {item}" for item in before if item not in after]
+                found += [f"{part} new: {item}" for item in after if item not in before]
+        return found
+
+    def without(self, *ifnames: str) -> Snapshot:
+        """The same without these links, their addresses, routes and sysctls."""
+        return Snapshot(
+            {name: link for name, link in self.links.items() if name not in ifnames},
+            {name: value for name, value in self.addresses.items() if name not in ifnames},
+            [route for route in self.routes if json.loads(route).get("dev") not in ifnames],
+            self.rules,
+            {k: v for k, v in self.sysctls.items() if not set(k.split("/")) & set(ifnames)},
+        )
+
+
+def _still(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _still(item) for key, item in value.items() if key not in MOVING}
+    if isinstance(value, list):
+        return [_still(item) for item in value]
+    return value
+
+
+def _sysctls() -> dict[str, str]:
+    found = {}
+    for folder, _, files in os.walk("/proc/sys/net"):
+        for name in files:
+            path = Path(folder, name)
+            key = str(path).partition("/sys/net/")[2]
+            if key.endswith(MOVING_SYSCTLS):
+                continue
+            try:
+                found[key] = path.read_text(errors="replace").strip()
+            except OSError:
+                continue
+    return found
+
+
+def snapshot(query: Callable[..., Any], namespace: int) -> Snapshot:
+    """``query(*words)`` answers ``ip -j`` with these words, decoded."""
+    links = {link["ifname"]: _still(link) for link in query("-d", "link", "show")}
+    addresses = {
+        link["ifname"]: sorted(json.dumps(_still(item)) for item in link.get("addr_info", ()))
+        for link in query("addr", "show")
+    }
+    routes, rules = [], []
+    for family in ("-4", "-6"):
+        routes += query(family, "-d", "route", "show", "table", "all")
+        rules += query(family, "rule", "show")
+    with inside(namespace):
+        sysctls = _sysctls()
+    return Snapshot(
+        links,
+        addresses,
+        sorted(json.dumps(_still(route), sort_keys=True) for route in routes),
+        sorted(json.dumps(_still(rule), sort_keys=True) for rule in rules),
+        sysctls,
+    )
