@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from macvnet import keys
 from macvnet.addresses import WIDTH, Address, Interval, Subnet, sort_key
+from macvnet.text import quoted
 
 if TYPE_CHECKING:
     from macvnet.store import Reader
@@ -75,7 +76,7 @@ class Reservation(NamedTuple):
     label: str = ""
 
     def __str__(self) -> str:
-        named = f" {self.label!r}" if self.label else ""
+        named = f" {quoted(self.label)}" if self.label else ""
         return f"the {self.role}{named} of network {self.network_name!r}"
 
 
