@@ -1,0 +1,149 @@
+"""The one place where a failure becomes words on stderr and an exit status.
+
+Nothing else prints an error of its own or ends the process.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+import click
+
+from macvnet.cli.invocation import Invocation
+from macvnet.errors import Interrupted, KernelRefused, MacvnetError, UsageError
+from macvnet.text import printable
+
+BROKEN_PIPE = 128 + signal.SIGPIPE
+
+
+class Stop(KeyboardInterrupt):
+    """A signal asked us to end. Not an Exception, so that nobody takes it for a failed step."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    # One is enough: what follows is the undoing, which must not be cut short.
+    for again in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(again, signal.SIG_IGN)
+    raise Stop(number)
+
+
+def listen() -> None:
+    """Turn SIGINT, SIGTERM and SIGHUP into an orderly end. Ignored ones (nohup) stay ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _stop)
+
+
+def guarded(invocation: Invocation, work: Callable[[], int]) -> int:
+    """Run ``work``, report what goes wrong, return the exit status."""
+    try:
+        status = _reported(invocation, work)
+        _flush()
+        return status
+    except BrokenPipeError:
+        _silence_stdout()
+        return BROKEN_PIPE
+    except OSError as error:
+        _silence_stdout()
+        refused = KernelRefused("write to the standard output", error.errno or 0)
+        invocation.error(refused)
+        return refused.exit_status
+
+
+def _reported(invocation: Invocation, work: Callable[[], int]) -> int:
+    try:
+        return work()
+    except MacvnetError as error:
+        return _tell(invocation, error)
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        hint = f"{context.command_path} --help" if context else "macvnet --help"
+        return _tell(invocation, UsageError(error.format_message().rstrip("."), hint))
+    except Stop as stop:
+        return _tell(invocation, Interrupted(stop.number))
+    except (KeyboardInterrupt, click.Abort):
+        return _tell(invocation, Interrupted(signal.SIGINT))
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        if _of_stdout(error):
+            raise
+        return _bug(invocation, error)
+
+
+def _tell(invocation: Invocation, error: MacvnetError) -> int:
+    invocation.error(error)
+    return error.exit_status
+
+
+def _of_stdout(error: Exception) -> bool:
+    """Whether writing results failed (a full disk, say), which is no bug of ours."""
+    if not isinstance(error, OSError) or error.__traceback__ is None:
+        return False
+    step = error.__traceback__
+    while step.tb_next is not None:
+        step = step.tb_next
+    return step.tb_frame.f_code in (Invocation.out.__code__, Invocation._aside.__code__)
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+
+
+def _silence_stdout() -> None:
+    """Let the interpreter's own last flush go nowhere."""
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+    except (OSError, ValueError):
+        pass
+
+
+def _bug(invocation: Invocation, error: Exception) -> int:
+    what = f"a bug in macvnet: {type(error).__name__}"
+    path = _log(invocation)
+    if path is None:
+        invocation.error(MacvnetError(what, "macvnet --version, for a report"))
+    else:
+        invocation.error(MacvnetError(f"{what}, recorded in '{path}'", f"cat {path}"))
+    return MacvnetError.exit_status
+
+
+def _log(invocation: Invocation) -> str | None:
+    """Write the traceback into a new private file, in the state directory where that can be."""
+    import tempfile
+    import traceback
+
+    from macvnet import __version__
+
+    text = f"macvnet {__version__}, arguments {sys.argv[1:]!r}\n{traceback.format_exc()}"
+    for directory in (_state_dir(invocation), None):
+        try:
+            descriptor, path = tempfile.mkstemp(prefix="bug-", suffix=".log", dir=directory)
+        except OSError:
+            continue
+        with os.fdopen(descriptor, "w", errors="backslashreplace") as file:
+            file.write(text)
+        return printable(path)
+    return None
+
+
+def _state_dir(invocation: Invocation) -> str | None:
+    try:
+        directory = invocation.settings.state_dir
+        status = os.lstat(directory)
+    except (OSError, MacvnetError):
+        return None
+    safe = status.st_uid == os.geteuid() and not status.st_mode & 0o022
+    return directory if safe else None

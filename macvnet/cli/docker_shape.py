@@ -1,0 +1,168 @@
+"""A network in docker's JSON shapes (Docker 29), with what Docker does not know beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from macvnet.addresses import IPV4, IPV6
+from macvnet.cli.filters import shown_driver
+from macvnet.model import JOINED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from macvnet.engine import Engine
+    from macvnet.model import Endpoint, Network, Pool
+
+SATURATED = (1 << 64) - 1
+
+
+def listed(network: Network, shown_id: str) -> dict[str, str]:
+    """A row of ``ls --format json``: everything is text there."""
+    return {
+        "CreatedAt": _created_at(network.created),
+        "Driver": shown_driver(network),
+        "ID": shown_id,
+        "IPv4": _word(network.ipv4),
+        "IPv6": _word(network.ipv6),
+        "Internal": _word(network.internal),
+        "Labels": ",".join(f"{key}={value}" for key, value in sorted(network.labels.items())),
+        "Name": network.name,
+        "Scope": "local",
+    }
+
+
+def _word(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _created_at(text: str) -> str:
+    """RFC 3339 in UTC, as Go writes a time: no trailing zeros, the zone twice."""
+    date, _, clock = text.removesuffix("Z").removesuffix("+00:00").partition("T")
+    if "." in clock:
+        clock = clock.rstrip("0").rstrip(".")
+    return f"{date} {clock} +0000 UTC"
+
+
+def inspected(engine: Engine, network: Network) -> dict[str, Any]:
+    """An element of ``inspect``'s array. The order of the keys is docker's."""
+    endpoints = sorted(engine.endpoints(network), key=lambda endpoint: endpoint.sequence)
+    return {
+        "Name": network.name,
+        "Id": network.id,
+        "Created": network.created,
+        "Scope": "local",
+        "Driver": shown_driver(network),
+        "EnableIPv4": network.ipv4,
+        "EnableIPv6": network.ipv6,
+        "IPAM": {
+            "Driver": network.ipam_driver,
+            "Options": _sorted(network.ipam_options),
+            "Config": [_config(pool) for pool in _docker_order(network.pools)],
+        },
+        "Internal": network.internal,
+        "Attachable": network.attachable,
+        "Ingress": False,
+        "ConfigFrom": {"Network": network.config_from},
+        "ConfigOnly": network.config_only,
+        "Options": _sorted(network.options),
+        "Labels": _sorted(network.labels),
+        "Containers": _sorted(
+            {f"ep-{one.id}": _container(one) for one in endpoints if one.state == JOINED}
+        ),
+        "Status": {"IPAM": {"Subnets": _usage(engine, network)}},
+        "Macvnet": _beyond(engine, network, endpoints),
+    }
+
+
+def _sorted(values: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(sorted(values.items()))
+
+
+def _docker_order(pools: Sequence[Pool]) -> list[Pool]:
+    """IPv4 before IPv6, but a subnet that nobody asked for last."""
+    return sorted(pools, key=lambda pool: (pool.automatic, pool.family))
+
+
+def _config(pool: Pool) -> dict[str, Any]:
+    config: dict[str, Any] = {"Subnet": str(pool.subnet)}
+    if pool.range_texts:
+        config["IPRange"] = pool.range_texts[0]
+    if pool.gateway is not None:
+        config["Gateway"] = str(pool.gateway)
+    if pool.aux:
+        config["AuxiliaryAddresses"] = _sorted({name: str(ip) for name, ip in pool.aux})
+    return config
+
+
+def _container(endpoint: Endpoint) -> dict[str, str]:
+    ipv4, ipv6 = endpoint.address(IPV4), endpoint.address(IPV6)
+    return {
+        "Name": str(endpoint.owner),
+        "EndpointID": endpoint.id,
+        "MacAddress": endpoint.mac,
+        "IPv4Address": ipv4.cidr if ipv4 else "",
+        "IPv6Address": ipv6.cidr if ipv6 else "",
+    }
+
+
+def _usage(engine: Engine, network: Network) -> dict[str, Any]:
+    from macvnet.ipam import allocation
+
+    counters: dict[str, Any] = {}
+    for pool in () if network.config_only else network.pools:
+        usage = allocation.usage(engine.store, network.segment, pool)
+        counters[str(pool.subnet)] = {
+            "IPsInUse": min(usage.in_use, SATURATED),
+            "DynamicIPsAvailable": min(usage.available, SATURATED),
+        }
+    return _sorted(counters)
+
+
+def _beyond(engine: Engine, network: Network, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
+    parent = network.parent
+    return {
+        "State": network.state,
+        "Segment": network.segment,
+        "Parent": {
+            "Requested": parent.requested if parent else network.link.parent,
+            "Effective": parent.name if parent else "",
+        },
+        "Mode": network.link.mode,
+        "Flag": network.link.flag,
+        "MTU": network.link.mtu,
+        "Exclude": engine.excluded(network),
+        "Pools": [
+            {
+                "Subnet": str(pool.subnet),
+                "IPRanges": list(pool.range_texts),
+                "Automatic": pool.automatic,
+                "OnLink": pool.onlink,
+            }
+            for pool in _docker_order(network.pools)
+        ],
+        "Endpoints": [_endpoint(endpoint) for endpoint in endpoints],
+    }
+
+
+def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "ID": endpoint.id,
+        "Target": str(endpoint.owner),
+        "PID": endpoint.pid or 0,
+        "State": endpoint.state,
+        "Interface": endpoint.ifname,
+        "MacAddress": endpoint.mac,
+        "Addresses": [
+            {
+                "Address": assigned.cidr,
+                "Gateway": str(assigned.gateway) if assigned.gateway else "",
+                "Requested": assigned.explicit,
+            }
+            for assigned in endpoint.addresses
+        ],
+        "GwPriority": endpoint.gw_priority,
+        "Aliases": list(endpoint.aliases),
+        "LinkLocalIPs": list(endpoint.link_local),
+        "DriverOpts": _sorted(endpoint.driver_options),
+    }

@@ -1,0 +1,112 @@
+"""The ``macvnet`` executable: global options, the table of commands, entry point."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from macvnet import __version__
+from macvnet.cli import boundary
+from macvnet.cli.invocation import Invocation
+from macvnet.cli.parameters import Group, global_options
+
+COMMANDS = {
+    "create": ("macvnet.cli.create", "Create a network."),
+    "ls": ("macvnet.cli.listing", "List networks."),
+    "inspect": ("macvnet.cli.inspecting", "Show everything about networks, as JSON."),
+    "rm": ("macvnet.cli.removing", "Remove networks."),
+    "prune": ("macvnet.cli.removing", "Remove all networks that nothing is connected to."),
+    "connect": ("macvnet.cli.connecting", "Connect a container to a network."),
+    "disconnect": ("macvnet.cli.connecting", "Disconnect a container from a network."),
+    "attach": ("macvnet.cli.attaching", "Attach a process's namespace to networks."),
+    "detach": ("macvnet.cli.attaching", "Detach a process's namespace from networks."),
+    "run": ("macvnet.cli.running", "Run a command in a new namespace on a network."),
+}
+ALIASES = {"remove": "rm", "list": "ls"}
+
+HELP = "macvlan and ipvlan networks for every process on this host, in docker network's words."
+EXAMPLES = """
+Examples:
+  macvnet create --subnet 192.0.2.0/24 --gateway 192.0.2.1 -o parent=eth0 lan
+  macvnet attach 4242
+  macvnet run --net lan --ip 192.0.2.10 -it -- /bin/sh
+
+A container is a PID, pid:4242, netns:NAME, a path, or run:NAME.
+'macvnet COMMAND --help' explains a command.
+"""
+
+
+def _version(ctx: click.Context, option: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        ctx.obj.out(f"macvnet {__version__}")
+        ctx.exit()
+
+
+def _nothing() -> int:
+    """docker network alone: help on stderr, success."""
+    ctx = click.get_current_context()
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+    return 0
+
+
+cli = Group(
+    "macvnet",
+    table=COMMANDS,
+    aliases=ALIASES,
+    callback=_nothing,
+    invoke_without_command=True,
+    help=HELP,
+    epilog=EXAMPLES,
+    subcommand_metavar="COMMAND [ARG]...",
+    options_metavar="[OPTIONS]",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    params=[
+        *global_options(),
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_version,
+            help="Print the version and leave.",
+        ),
+    ],
+)
+
+
+def run(arguments: Sequence[str], invocation: Invocation | None = None) -> int:
+    """Carry out one command line and return its exit status; never raises."""
+    called = invocation or Invocation()
+
+    def work() -> int:
+        with cli.make_context("macvnet", list(arguments), obj=called) as ctx:
+            return int(cli.invoke(ctx) or 0)
+
+    return boundary.guarded(called, work)
+
+
+def _standard_streams() -> None:
+    """Fill closed streams, so that no file of ours becomes one, and never fail on a character."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115 - open until the end
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def main() -> None:
+    """Entry point of the executable."""
+    _standard_streams()
+    boundary.listen()
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,153 @@
+"""Docker's flag syntax (Go's pflag), turned into the one form that click reads.
+
+Only this module knows how a flag may be written; it must not know which flags
+there are. Source: github.com/spf13/pflag, flag.go and string_slice.go.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from macvnet.errors import UsageError
+from macvnet.text import nearest, quoted
+
+TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
+FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
+
+_NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
+_INT64 = 1 << 63
+
+VALUE = "value"
+BOOLEAN = "boolean"
+SWITCH = "switch"
+"""Kinds of flag: takes a value; true or false; ends the call by itself (``--help``)."""
+
+
+class Line(NamedTuple):
+    """A command line, understood: canonical flag tokens, then what is left, in order."""
+
+    flags: tuple[str, ...]
+    positionals: tuple[str, ...]
+
+
+def boolean(flag: str, text: str) -> bool:
+    """Go's ParseBool; UsageError for any other word."""
+    if text in TRUE:
+        return True
+    if text in FALSE:
+        return False
+    raise UsageError(
+        f"flag '{flag}' takes true or false, not {quoted(text)}", f"{flag} or {flag}=false"
+    )
+
+
+def integer(flag: str, text: str) -> int:
+    """A decimal number of 64 bits (Go's int); UsageError for anything else."""
+    if _NUMBER.fullmatch(text) and -_INT64 <= int(text) < _INT64:
+        return int(text)
+    raise UsageError(f"flag '{flag}' takes a number, not {quoted(text)}", f"{flag} 100")
+
+
+def normalise(
+    arguments: Sequence[str],
+    kinds: Mapping[str, str],
+    *,
+    interspersed: bool = True,
+    where: str = "",
+) -> Line:
+    """Read ``arguments`` as pflag does. ``kinds``: ``--name`` or ``-n`` to its kind.
+
+    Not ``interspersed``: flags end at the first positional. UsageError for an
+    unknown flag, a missing value, a word that is neither true nor false.
+    """
+    flags: list[str] = []
+    positionals: list[str] = []
+    rest = list(reversed(arguments))
+    while rest:
+        word = rest.pop()
+        if word == "--":
+            break
+        if word.startswith("--"):
+            _long(word, kinds, rest, flags, where)
+        elif word.startswith("-") and word != "-":
+            _cluster(word, kinds, rest, flags, where)
+        else:
+            positionals.append(word)
+            if not interspersed:
+                break
+    positionals.extend(reversed(rest))
+    return Line(tuple(flags), tuple(positionals))
+
+
+def _long(
+    word: str, kinds: Mapping[str, str], rest: list[str], flags: list[str], where: str
+) -> None:
+    name, equals, value = word.partition("=")
+    kind = kinds.get(name)
+    if kind is None:
+        raise _unknown(name, kinds, where)
+    if not equals:
+        value = _next(name, rest, where) if kind == VALUE else "true"
+    _emit(name, kind, value, flags)
+
+
+def _cluster(
+    word: str, kinds: Mapping[str, str], rest: list[str], flags: list[str], where: str
+) -> None:
+    letters = word[1:]
+    while letters:
+        name, kind = f"-{letters[0]}", kinds.get(f"-{letters[0]}")
+        if kind is None:
+            # A whole word behind one dash is more likely a long flag than a cluster.
+            raise _unknown(name if len(word) == 2 else f"-{word}", kinds, where, typed=word)
+        if len(letters) > 2 and letters[1] == "=":
+            _emit(name, kind, letters[2:], flags)
+            return
+        if kind == VALUE:
+            _emit(name, kind, letters[1:] or _next(name, rest, where), flags)
+            return
+        _emit(name, kind, "true", flags)
+        letters = letters[1:]
+
+
+def _next(name: str, rest: list[str], where: str) -> str:
+    if not rest:
+        raise UsageError(f"flag '{name}' needs a value", f"{where} --help")
+    return rest.pop()
+
+
+def _emit(name: str, kind: str, value: str, flags: list[str]) -> None:
+    if kind == SWITCH:
+        if boolean(name, value):
+            flags.append(name)
+    else:
+        if kind == BOOLEAN:
+            value = "true" if boolean(name, value) else "false"
+        flags += (name, value)
+
+
+def _unknown(
+    name: str, kinds: Mapping[str, str], where: str, *, typed: str | None = None
+) -> UsageError:
+    long_ones = [known for known in kinds if known.startswith("--")]
+    close = nearest(name, long_ones)
+    hint = f"did you mean {close}?" if close else f"{where} --help"
+    return UsageError(f"unknown flag {quoted(typed if typed is not None else name)}", hint)
+
+
+def split_list(flag: str, text: str) -> list[str]:
+    """The values of a string slice: separated by commas, quoted as in CSV where need be."""
+    if not text:
+        return []
+    if '"' not in text and "\n" not in text and "\r" not in text:
+        return text.split(",")
+    import csv
+
+    try:
+        return next(csv.reader([text], strict=True))
+    except csv.Error as error:
+        raise UsageError(
+            f"flag '{flag}' cannot read the list {quoted(text)}", f"{flag} VALUE,VALUE"
+        ) from error

@@ -1,0 +1,166 @@
+"""``--network NET[,key=value...]`` and the single flags beside it.
+
+Turns them into what the engine takes: network terms with a request each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from macvnet.cli.parameters import Integer, Slice
+from macvnet.cli.syntax import integer, split_list
+from macvnet.errors import InvalidRequest, NotFound
+from macvnet.model import EndpointRequest
+from macvnet.text import nearest, quoted
+
+if TYPE_CHECKING:
+    from macvnet.engine import Engine
+
+# The flag's word and docker's, to the field of EndpointRequest.
+SCALARS = {
+    "ip": "ip",
+    "ip6": "ip6",
+    "mac": "mac",
+    "mac-address": "mac",
+    "ifname": "ifname",
+    "gw-priority": "gw_priority",
+}
+LISTS = {"alias": "aliases", "driver-opt": "driver_options", "link-local-ip": "link_local"}
+KEYS = (*SCALARS, *LISTS)
+EXAMPLE = "--network NET,ip=192.0.2.10,ifname=eth1"
+
+
+def endpoint_options() -> list[click.Option]:
+    """Flags that say how an endpoint shall be, one value each."""
+    return [
+        click.Option(["--ip"], metavar="IP", default="", help="IPv4 address."),
+        click.Option(["--ip6"], metavar="IP", default="", help="IPv6 address."),
+        click.Option(["--mac-address"], metavar="MAC", default="", help="MAC (macvlan only)."),
+        click.Option(
+            ["--ifname"], metavar="NAME", default="", help="Name of the interface (default: ethN)."
+        ),
+        Integer(
+            ["--gw-priority"],
+            metavar="N",
+            help="The network with the highest has the default route (default: 0).",
+        ),
+    ]
+
+
+def list_options() -> list[click.Option]:
+    """Flags of an endpoint that take lists."""
+    return [
+        Slice(["--alias"], metavar="NAME", help="Another name for the container; stored, shown."),
+        Slice(["--driver-opt"], metavar="KEY=VALUE", help="Option for the endpoint."),
+        Slice(["--link-local-ip"], metavar="IP", help="A link-local address besides."),
+    ]
+
+
+def network_option(help_text: str) -> click.Option:
+    return click.Option(
+        ["networks", "--net", "--network"],
+        multiple=True,
+        metavar="NET[,KEY=VALUE...]",
+        help=help_text,
+    )
+
+
+def request(given: dict[str, Any]) -> EndpointRequest:
+    """The request that the single flags make."""
+    return EndpointRequest(
+        ip=given["ip"],
+        ip6=given["ip6"],
+        mac=given["mac_address"],
+        ifname=given["ifname"],
+        gw_priority=given["gw_priority"],
+        aliases=given.get("alias", ()),
+        driver_options=given.get("driver_opt", ()),
+        link_local=given.get("link_local_ip", ()),
+    )
+
+
+def wanted(
+    networks: Sequence[str], given: dict[str, Any]
+) -> tuple[tuple[str, EndpointRequest], ...]:
+    """Pairs of network term and request; the term is "" for "the only network there is".
+
+    InvalidRequest for an unknown key, and for single flags beside several networks.
+    """
+    alone = request(given)
+    if not networks:
+        return (("", alone),) if alone != EndpointRequest() else ()
+    parsed = tuple(_network(text) for text in networks)
+    if alone == EndpointRequest():
+        return parsed
+    flags = [f"--{name}" for name in ("ip", "ip6", "mac-address", "ifname", "gw-priority")]
+    used = [flag for flag in flags if given[flag[2:].replace("-", "_")]]
+    if len(parsed) > 1:
+        raise InvalidRequest(f"{used[0]} is for one network, and there are {len(parsed)}", EXAMPLE)
+    term, own = parsed[0]
+    for field in EndpointRequest._fields:
+        value = getattr(alone, field)
+        if value and getattr(own, field):
+            raise InvalidRequest(
+                f"the network {quoted(term)} and {used[0]} both say what {field} shall be",
+                f"--network NET {used[0]} VALUE",
+            )
+        if value:
+            own = own._replace(**{field: value})
+    return ((term, own),)
+
+
+def _network(text: str) -> tuple[str, EndpointRequest]:
+    first, *rest = split_list("--network", text) or [""]
+    if first.startswith("name="):
+        first = first.removeprefix("name=")
+    if not first or "=" in first:
+        raise InvalidRequest(f"--network {quoted(text)} does not begin with a network", EXAMPLE)
+    fields: dict[str, Any] = {}
+    for item in rest:
+        key, equals, value = item.partition("=")
+        if key in LISTS and equals:
+            fields[LISTS[key]] = (*fields.get(LISTS[key], ()), value)
+        elif key in SCALARS and equals:
+            fields[SCALARS[key]] = value
+        else:
+            raise _unknown(key, bool(equals))
+    if "gw_priority" in fields:
+        fields["gw_priority"] = integer("--network NET,gw-priority", fields["gw_priority"])
+    return first, EndpointRequest(**fields)
+
+
+def _unknown(key: str, valued: bool) -> InvalidRequest:
+    if key in KEYS and not valued:
+        return InvalidRequest(f"key {quoted(key)} of --network has no value", EXAMPLE)
+    close = nearest(key, KEYS)
+    return InvalidRequest(
+        f"unknown key {quoted(key)} of --network",
+        f"--network NET,{close}=VALUE" if close else "one of " + ", ".join(KEYS),
+    )
+
+
+def resolve_only(
+    engine: Engine, asked: tuple[tuple[str, EndpointRequest], ...]
+) -> tuple[tuple[str, EndpointRequest], ...]:
+    """Put the only network there is in the place of "" (flags without ``--network``).
+
+    InvalidRequest, listing the choices, where there are several; NotFound where there is none.
+    """
+    if not asked or asked[0][0]:
+        return asked
+    names = sorted(network.name for network in engine.networks() if not network.config_only)
+    if not names:
+        raise NotFound("there is no network", "macvnet create --help")
+    if len(names) > 1:
+        raise InvalidRequest(
+            f"there are {len(names)} networks to choose from", f"--network {_choices(names)}"
+        )
+    return ((names[0], asked[0][1]),)
+
+
+def _choices(names: list[str], shown: int = 10) -> str:
+    more = f" or one of {len(names) - shown} more" if len(names) > shown else ""
+    return " or ".join(names[:shown]) + more

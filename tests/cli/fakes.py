@@ -1,0 +1,205 @@
+"""An engine without kernel or files: records what it is asked, answers from memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from macvnet.addresses import Address, Subnet
+from macvnet.errors import Conflict, NotFound
+from macvnet.model import (
+    ACTIVE,
+    JOINED,
+    Assigned,
+    Change,
+    CreateRequest,
+    Endpoint,
+    EndpointRequest,
+    LinkOptions,
+    Network,
+    Owner,
+    Parent,
+    Pool,
+    SandboxId,
+)
+from macvnet.settings import Settings
+
+CREATED = "2026-11-24T02:26:04.084005330Z"
+
+
+class Created(NamedTuple):
+    network: Network
+    changes: tuple[Change, ...]
+
+
+class Connected(NamedTuple):
+    network: Network
+    endpoint: Endpoint
+    changes: tuple[Change, ...]
+
+
+class EmptyStore:
+    """Holds nothing."""
+
+    def get(self, key: str) -> None:
+        return None
+
+    def scan(self, prefix: str, **bounds: Any) -> list[tuple[str, Any]]:
+        return []
+
+
+def network(name: str, number: int = 1, **changed: Any) -> Network:
+    """A network on eth0 whose ID begins with its number."""
+    values: dict[str, Any] = {
+        "id": f"{number:02x}" * 32,
+        "name": name,
+        "driver": "macvlan",
+        "created": CREATED,
+        "state": ACTIVE,
+        "ipv4": True,
+        "ipv6": True,
+        "internal": False,
+        "attachable": False,
+        "config_only": False,
+        "config_from": "",
+        "options": {"parent": "eth0"},
+        "labels": {"env": "test", "a": ""},
+        "ipam_driver": "default",
+        "ipam_options": {},
+        "segment": "default",
+        "link": LinkOptions(parent="eth0", mode="bridge"),
+        "parent": Parent("eth0", "lan0", 3, "02:00:00:00:00:01", "boot"),
+        "pools": (
+            Pool("p6", Subnet.parse("2001:db8::/64")),
+            Pool(
+                "p4",
+                Subnet.parse("192.0.2.0/24"),
+                gateway=Address.parse("192.0.2.1"),
+                range_texts=("192.0.2.128/26", "192.0.2.10-192.0.2.19"),
+                aux=(("nas", Address.parse("192.0.2.9")),),
+            ),
+        ),
+    }
+    return Network(**{**values, **changed})
+
+
+def endpoint(of: Network, number: int = 1, **changed: Any) -> Endpoint:
+    """An endpoint with an address of each family."""
+    values: dict[str, Any] = {
+        "id": f"{0xE0 + number:02x}" * 32,
+        "network": of.id,
+        "host_id": "host",
+        "state": JOINED,
+        "owner": Owner("netns", "web"),
+        "sandbox": SandboxId("boot", 7),
+        "pid": None,
+        "ifname": f"eth{number - 1}",
+        "ifindex": 2,
+        "mac": "4a:11:6b:03:9e:42",
+        "addresses": (
+            Assigned(
+                "p4", Address.parse("192.0.2.10"), 24, Address.parse("192.0.2.1"), False, True
+            ),
+            Assigned("p6", Address.parse("2001:db8::2"), 64, None, False, False),
+        ),
+        "sequence": number,
+    }
+    return Endpoint(**{**values, **changed})
+
+
+class FakeEngine:
+    """Stands in for Engine; ``asked`` has every changing call in order."""
+
+    def __init__(self, *networks: Network) -> None:
+        self.known = list(networks)
+        self.joined: dict[str, list[Endpoint]] = {}
+        self.asked: list[tuple[Any, ...]] = []
+        self.store = EmptyStore()
+        self.settings = Settings()
+        self.busy: set[str] = set()
+        self.trace: Callable[[str], None] | None = None
+        self.fail: BaseException | None = None
+
+    def __call__(
+        self,
+        settings: Settings,
+        *,
+        note: Callable[[str], None],
+        trace: Callable[[str], None] | None = None,
+    ) -> FakeEngine:
+        self.settings, self.note, self.trace = settings, note, trace
+        if self.fail is not None:
+            raise self.fail
+        return self
+
+    def __enter__(self) -> FakeEngine:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def create(self, request: CreateRequest, *, dry_run: bool = False) -> Created:
+        self.asked.append(("create", request, dry_run))
+        if self.trace:
+            self.trace("ip link add eth0.50")
+        changes = (Change("create", "network", request.name), Change("create", "link", "eth0.50"))
+        return Created(network(request.name), changes)
+
+    def remove(self, term: str, *, dry_run: bool = False) -> tuple[Change, ...]:
+        found = self.network(term)
+        if found.name in self.busy:
+            raise Conflict(f"network '{found.name}' has endpoints", "macvnet disconnect")
+        self.asked.append(("remove", term, dry_run))
+        if not dry_run:
+            self.known.remove(found)
+        return (Change("remove", "network", found.name),)
+
+    def network(self, term: str) -> Network:
+        for one in self.known:
+            if term in (one.name, one.id):
+                return one
+        raise NotFound(f"network '{term}' does not exist", "macvnet ls")
+
+    def networks(self) -> list[Network]:
+        return list(self.known)
+
+    def endpoints(self, of: Network) -> list[Endpoint]:
+        return self.joined.get(of.id, [])
+
+    def excluded(self, of: Network) -> list[str]:
+        return ["192.0.2.130"]
+
+    def prunable(self) -> list[Network]:
+        return [one for one in self.known if not self.endpoints(one) and not one.config_only]
+
+    def connect(
+        self, term: str, container: str, request: EndpointRequest, *, dry_run: bool = False
+    ) -> Connected:
+        self.asked.append(("connect", term, container, request, dry_run))
+        found = self.network(term)
+        return Connected(found, endpoint(found), (Change("create", "endpoint", container),))
+
+    def disconnect(
+        self, term: str, container: str, *, force: bool = False, dry_run: bool = False
+    ) -> tuple[Change, ...]:
+        self.asked.append(("disconnect", term, container, force, dry_run))
+        return ()
+
+    def attach(
+        self,
+        container: str,
+        wanted: Sequence[tuple[str, EndpointRequest]],
+        *,
+        dry_run: bool = False,
+    ) -> list[Connected]:
+        self.asked.append(("attach", container, tuple(wanted), dry_run))
+        return [
+            Connected(one, endpoint(one, number), (Change("create", "endpoint", one.name),))
+            for number, one in enumerate(map(self.network, [term for term, _ in wanted]), 1)
+        ]
+
+    def detach(
+        self, container: str, terms: Sequence[str], *, dry_run: bool = False
+    ) -> tuple[Change, ...]:
+        self.asked.append(("detach", container, tuple(terms), dry_run))
+        return (Change("remove", "endpoint", container),)
