@@ -111,20 +111,17 @@ class Lab:
             "LC_ALL": "C.UTF-8",
         }
         self.switch = self._add(Switch, "switch", NO_IPV6)
-        self.switch.ip(
-            *("link", "add", Switch.BRIDGE, "type", "bridge"),
-            *("stp_state", "0", "forward_delay", "0", "mcast_snooping", "0"),
+        self.switch.batch(
+            f"link add {Switch.BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
+            f"link set {Switch.BRIDGE} up",
         )
-        self.switch.ip("link", "set", Switch.BRIDGE, "up")
-        self.host = self._add(Host, "host", LO)
+        self.host = self._add(Host, "host", f"{LO}; {QUIET}")
         for number in range(nics):
-            self.switch.plug(self.host, f"eth{number}")
-        for address in host:
-            self.host.add_address(address)
+            self.switch.plug(self.host, f"eth{number}", up=number > 0)
+        self.host.add_addresses(*host)
         self.router = self._add(Machine, "router", f"{LO}; {QUIET}; {FORWARD}")
-        self.switch.plug(self.router)
-        for address in router:
-            self.router.add_address(address)
+        self.switch.plug(self.router, up=False)
+        self.router.add_addresses(*router)
         if default_route:
             self.host.add_default(router[0].partition("/")[0])
 
@@ -146,9 +143,8 @@ class Lab:
     def external(self, *addresses: str, gateway: str | None = None) -> Machine:
         """One more machine on the switch, foreign to macvnet."""
         machine = self._add(Machine, self._next("ext"), f"{LO}; {QUIET}")
-        self.switch.plug(machine)
-        for address in addresses:
-            machine.add_address(address)
+        self.switch.plug(machine, up=False)
+        machine.add_addresses(*addresses)
         if gateway:
             machine.add_default(gateway)
         return machine
@@ -170,10 +166,9 @@ class Lab:
 
     def other_host(self, *addresses: str) -> Host:
         """A second host on the switch, with NIC eth0: macvnet there needs its own state."""
-        machine = self._add(Host, self._next("host"), LO)
-        self.switch.plug(machine)
-        for address in addresses:
-            machine.add_address(address)
+        machine = self._add(Host, self._next("host"), f"{LO}; {QUIET}")
+        self.switch.plug(machine, up=False)
+        machine.add_addresses(*addresses)
         machine.env = {**self.env, "MACVNET_STATE_DIR": str(self.folder / machine.name)}
         return machine
 

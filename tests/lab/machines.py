@@ -98,6 +98,10 @@ class Machine:
         """What ``ip`` prints; CommandFailed if it refuses."""
         return self.run("ip", *argv).checked().stdout
 
+    def batch(self, *commands: str) -> None:
+        """Several ``ip`` commands in one process: starting one is dear in User Mode Linux."""
+        self.run("ip", "-batch", "-", stdin="\n".join(commands) + "\n").checked()
+
     def query(self, *argv: str) -> Any:
         """``ip -j`` with these words, decoded."""
         return json.loads(self.ip("-j", *argv) or "[]")
@@ -150,10 +154,17 @@ class Machine:
     # -- its links --------------------------------------------------------
 
     def add_address(self, address: str, ifname: str = "eth0") -> None:
-        words = ["nodad"] if ":" in address else ["brd", "+"]
-        if address.endswith(("/31", "/32")):
-            words = []
-        self.ip("addr", "add", address, "dev", ifname, *words)
+        self.add_addresses(address, ifname=ifname)
+
+    def add_addresses(self, *addresses: str, ifname: str = "eth0") -> None:
+        """Addresses usable at once, and the link up."""
+        commands = [f"link set {ifname} up"]
+        for address in addresses:
+            words = "nodad" if ":" in address else "brd +"
+            if address.endswith(("/31", "/32")):
+                words = ""
+            commands.append(f"addr add {address} dev {ifname} {words}")
+        self.batch(*commands)
 
     def add_default(self, gateway: str, ifname: str = "eth0") -> None:
         family = "-6" if ":" in gateway else "-4"
@@ -163,9 +174,7 @@ class Machine:
         """A VLAN sub-interface ``lower.vid``, up, with addresses; its name."""
         name = f"{lower}.{vid}"
         self.ip("link", "add", "link", lower, "name", name, "type", "vlan", "id", str(vid))
-        self.ip("link", "set", name, "up")
-        for address in addresses:
-            self.add_address(address, name)
+        self.add_addresses(*addresses, ifname=name)
         return name
 
     # -- traffic ----------------------------------------------------------
@@ -271,12 +280,10 @@ class Switch(Machine):
     def plug(self, machine: Machine, ifname: str = "eth0", *, up: bool = True) -> None:
         """A cable from a new link ``ifname`` of ``machine`` to a new port."""
         port = self.port(machine, ifname)
-        self.ip(
-            *("link", "add", port, "type", "veth"),
-            *("peer", "name", ifname, "netns", str(machine.pid)),
+        self.batch(
+            f"link add {port} type veth peer name {ifname} netns {machine.pid}",
+            f"link set {port} master {self.BRIDGE} up",
         )
-        self.sysctl(f"net/ipv6/conf/{port}/disable_ipv6", "1")
-        self.ip("link", "set", port, "master", self.BRIDGE, "up")
         if up:
             machine.ip("link", "set", ifname, "up")
 
@@ -303,8 +310,7 @@ class Host(Machine):
 
     def bond(self, name: str, *nics: str, mode: str = "active-backup") -> None:
         """A bond of NICs, up."""
-        self.ip("link", "add", name, "type", "bond", "mode", mode, "miimon", "100")
+        commands = [f"link add {name} type bond mode {mode} miimon 100"]
         for nic in nics:
-            self.ip("link", "set", nic, "down")
-            self.ip("link", "set", nic, "master", name)
-        self.ip("link", "set", name, "up")
+            commands += [f"link set {nic} down", f"link set {nic} master {name}"]
+        self.batch(*commands, f"link set {name} up")

@@ -1,0 +1,46 @@
+#!/bin/sh
+# The first process of the User Mode Linux machine that tests.lab.uml boots.
+# Its root is the machine's own file system, read-only, under an overlay in
+# memory: every path is where it is outside and nothing written here gets out,
+# but for the job's folder, which is how the result does.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb
+uml=/usr/lib/uml/modules/$(uname -r)
+
+mount -t proc proc /proc
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir /run/upper /run/work /run/root
+insmod "$uml/kernel/fs/overlayfs/overlay.ko"
+mount -t overlay overlay -o lowerdir=/,upperdir=/run/upper,workdir=/run/work /run/root || poweroff -f
+cd /run/root || poweroff -f
+mkdir -p .uml-old lib/modules
+pivot_root . .uml-old
+umount /.uml-old/proc
+
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t tmpfs -o mode=755 tmpfs /run
+mount -t tmpfs -o mode=755 tmpfs /dev
+mount -t devtmpfs devtmpfs /dev 2>/dev/null
+for node in "null 1 3" "zero 1 5" "full 1 7" "random 1 8" "urandom 1 9" "tty 5 0" "ptmx 5 2"; do
+    # shellcheck disable=SC2086
+    set -- $node
+    [ -e "/dev/$1" ] || mknod -m 666 "/dev/$1" c "$2" "$3"
+done
+[ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
+mkdir -p /dev/pts /dev/shm /run/job /lib/modules
+mount -t devpts -o mode=620,ptmxmode=666 devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+mount -t tmpfs -o mode=1777 tmpfs /var/tmp
+mount --bind /usr/lib/uml/modules /lib/modules
+mount -t hostfs none /run/job -o "$macvnet_job"
+
+# IPv6 first: it is a module here, and the others look for it when they start.
+modprobe -a ipv6 dummy macvlan ipvlan 8021q veth bridge bonding vrf
+ip link set lo up
+
+echo "=== User Mode Linux begins"
+sh /run/job/work.sh
+echo $? > /run/job/status
+echo "=== User Mode Linux ends"
+sync
+poweroff -f
