@@ -65,8 +65,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.when == "call" and report.outcome != "skipped":
-        _write("executed", [report.nodeid])
+    executed = report.when == "call" and report.outcome != "skipped"
+    if executed or report.outcome == "failed":
+        _write("executed", [f"{report.outcome} {report.nodeid}"])
 
 
 @pytest.fixture

@@ -1,0 +1,28 @@
+# One line each; the work is in .ci/ and tests/lab. Everything runs in .venv, which is made when needed.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check unit kernel uml parity clean
+PYTEST = .venv/bin/python -m pytest
+ROOT = test "$$(id -u)" = 0 || { echo "macvnet: make $@ needs root, because it makes network namespaces: sudo make $@" >&2; exit 1; }
+
+help:    ## This list
+	@sed -n 's/^\([a-z]*\): *\([a-z ]*\)## /  make \1  /p' Makefile | column -t -l 3 2>/dev/null || grep '## ' Makefile
+demo:    ## Play the story of the tutorial in a throw-away lab, on the real kernel (root)
+	@$(ROOT); .ci/setup demo; .venv/bin/python -m tests.lab.demo
+test:    ## Everything: checks, all tests natively and in User Mode Linux; the machine is left as it was (root)
+	@$(ROOT); .ci/unchanged .ci/test
+check:   ## ruff, mypy --strict and the import contracts
+	@.ci/setup tools
+	.venv/bin/ruff check --quiet .
+	.venv/bin/ruff format --quiet --check .
+	.venv/bin/mypy --no-error-summary
+	.venv/bin/lint-imports --no-timing >.venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+unit:    ## Tests without a kernel: units, contracts, properties
+	@.ci/setup tools; $(PYTEST) tests/unit tests/contracts tests/properties
+kernel:  ## Tests on this kernel, with the kinds of link it has (root)
+	@$(ROOT); .ci/setup test; $(PYTEST) tests/kernel
+uml:     ## All kernel tests inside User Mode Linux, with every kind of link (root)
+	@$(ROOT); .ci/setup test; .venv/bin/python -m tests.lab.uml --everything tests/kernel
+parity:  ## The same command lines through a real dockerd and through macvnet (root)
+	@$(ROOT); .ci/setup test; $(PYTEST) tests/parity
+clean:   ## Remove .venv and what the tools cached
+	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
