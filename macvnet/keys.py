@@ -28,11 +28,6 @@ def name(network_name: str) -> str:
     return NAMES + network_name
 
 
-def parent_of(network_id: str) -> str:
-    """Small record of which parent a network is on, read without the networks."""
-    return f"parent/{network_id}"
-
-
 def endpoint(endpoint_id: str) -> str:
     """The endpoint's record."""
     return ENDPOINTS + endpoint_id
@@ -108,3 +103,8 @@ def lease(segment_name: str, address: Address) -> str:
 
 def _part(text: str) -> str:
     return text.replace("%", "%25").replace("/", "%2f")
+
+
+def request(network_id: str) -> str:
+    """What a network was created with, as typed: for inspect and --config-from."""
+    return f"request/{network_id}"

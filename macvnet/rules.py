@@ -109,3 +109,15 @@ def check_labels(labels: dict[str, str]) -> None:
                 f"label {quoted(key)} contains white space",
                 f"--label {re.sub(r'[^!-~]+', '-', key)}=...",
             )
+
+
+class Counter:
+    """Makes ids: a prefix and a growing number."""
+
+    def __init__(self, prefix: str, start: int = 0) -> None:
+        self._prefix = prefix
+        self._next = start
+
+    def __call__(self) -> str:
+        number, self._next = self._next, self._next + 1
+        return f"{self._prefix}.{number}"

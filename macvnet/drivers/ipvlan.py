@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from macvnet.drivers.options import Reader, choice, parse as parse_options
+from macvnet.drivers.options import Reader, choice
+from macvnet.drivers.options import parse as parse_options
 from macvnet.kernel.constants import IPVLAN_FLAGS, IPVLAN_MODES
 from macvnet.model import LinkOptions, LinkPlan
 
 NAME = "ipvlan"
 DUMMY_PREFIX = "di-"
-OWN_KINDS = ("ipvlan", "ipvtap")
-FOREIGN_KINDS = ("macvlan", "macvtap")
+OWN_KINDS: tuple[str, ...] = ("ipvlan", "ipvtap")
+FOREIGN_KINDS: tuple[str, ...] = ("macvlan", "macvtap")
 MODES = ("l2", "l3", "l3s")
 FLAGS = ("bridge", "private", "vepa")
 
@@ -54,8 +55,7 @@ def sharing_conflict(mine: LinkOptions, other: LinkOptions) -> str:
     """Mode and flag belong to the parent (a new link sets them for all), so sharers must agree."""
     if (mine.mode, mine.flag) != (other.mode, other.flag):
         return (
-            f"ipvlan's mode and flag belong to the parent, which has "
-            f"{other.mode} and {other.flag}"
+            f"ipvlan's mode and flag belong to the parent, which has {other.mode} and {other.flag}"
         )
     return ""
 

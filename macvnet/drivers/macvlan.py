@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from macvnet.drivers.options import Reader, boolean, choice, parse as parse_options
+from macvnet.drivers.options import Reader, boolean, choice
+from macvnet.drivers.options import parse as parse_options
 from macvnet.model import LinkOptions, LinkPlan
 
 NAME = "macvlan"
 DUMMY_PREFIX = "dm-"
-OWN_KINDS = ("macvlan", "macvtap")
-FOREIGN_KINDS = ("ipvlan", "ipvtap")
+OWN_KINDS: tuple[str, ...] = ("macvlan", "macvtap")
+FOREIGN_KINDS: tuple[str, ...] = ("ipvlan", "ipvtap")
 MODES = ("bridge", "private", "vepa", "passthru")
 
 _OWN: dict[str, Reader] = {

@@ -67,6 +67,11 @@ def _segment(key: str, value: str) -> str:
     return value
 
 
+def _checked(key: str, value: str) -> dict[str, Any]:
+    boolean(key, value)
+    return {}
+
+
 Reader = Callable[[str, str], dict[str, Any]]
 
 COMMON: dict[str, Reader] = {
@@ -84,8 +89,8 @@ COMMON: dict[str, Reader] = {
     "com.docker.network.advertise_addr_ms": lambda key, value: {
         "announce_interval": number(key, value, ANNOUNCE_MS_MIN, ANNOUNCE_MS_MAX) / 1000
     },
-    ENABLE_IPV4: lambda key, value: {} if boolean(key, value) else {},
-    ENABLE_IPV6: lambda key, value: {} if boolean(key, value) else {},
+    ENABLE_IPV4: lambda key, value: _checked(key, value),
+    ENABLE_IPV6: lambda key, value: _checked(key, value),
 }
 
 

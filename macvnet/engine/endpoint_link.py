@@ -11,10 +11,9 @@ import secrets
 import time
 from typing import NamedTuple
 
-from macvnet.addresses import IPV6
 from macvnet.drivers import Driver
 from macvnet.engine.context import Context
-from macvnet.errors import Conflict, KernelRefused, MacvnetError
+from macvnet.errors import Conflict, KernelRefused
 from macvnet.kernel import addressing, explain, links, nsid, sysctl
 from macvnet.kernel.links import IFF_UP, LinkInfo
 from macvnet.kernel.namespaces import entered
@@ -26,6 +25,8 @@ MAC_RELEASE_SECONDS = 2.0
 """How long a MAC of a namespace that died may stay taken (measured: 20 ms, more under load)."""
 NAME_ATTEMPTS = 64
 NAME_PREFIX = "eth"
+NULL = "null"
+"""The IPAM driver that gives no addresses."""
 
 
 class Inside(NamedTuple):
@@ -113,9 +114,12 @@ def configure(
     at: Inside,
 ) -> None:
     """Give the link its MAC (passthru), sysctls and addresses, and set it up."""
-    wants_ipv6 = endpoint.address(IPV6) is not None or network.ipv6
+    wants_ipv6 = network.ipv6
     with entered(at.target.namespace):
-        written = sysctl.write("ipv6", name, "disable_ipv6", "0" if wants_ipv6 else "1")
+        written = True
+        # Without addresses of ours, what the link speaks is the user's affair.
+        if wants_ipv6 or network.ipam_driver != NULL:
+            written = sysctl.write("ipv6", name, "disable_ipv6", "0" if wants_ipv6 else "1")
         if wants_ipv6 and not written:
             raise KernelRefused(
                 f"use IPv6 in {at.target.owner}",
@@ -130,9 +134,7 @@ def configure(
             at.netlink.change(links.change(link.ifindex, name, address=endpoint.mac))
         for assigned in endpoint.addresses:
             at.netlink.change(
-                addressing.add_address(
-                    link.ifindex, name, assigned.address, assigned.prefixlen
-                )
+                addressing.add_address(link.ifindex, name, assigned.address, assigned.prefixlen)
             )
         for text in endpoint.link_local:
             extra = Assigned.link_local(text)
@@ -183,27 +185,14 @@ def _another_mac() -> str:
 def find(
     ctx: Context, driver: Driver, endpoint: Endpoint, at: Inside, parent: LinkInfo | None
 ) -> LinkInfo | None:
-    """The endpoint's link if it is provably still that link, else None.
-
-    While the endpoint is only reserved its ifindex is not known: then it is
-    the link under the temporary name or with the tag, of the right kind and lower link.
-    """
+    """The endpoint's link if it is provably still that link, else None."""
     host_nsid = nsid.lookup(at.netlink, ctx.namespace)
-    if endpoint.ifindex:
-        candidate = links.by_index(at.netlink, endpoint.ifindex)
-        candidates = [candidate] if candidate else []
-    else:
-        candidates = [
-            link
-            for link in links.all_links(at.netlink)
-            if temporary_name(endpoint) == link.name or link.alias == tag(endpoint)
-        ]
-    for link in candidates:
-        right_lower = parent is None or link.lower == parent.ifindex
-        right_side = link.lower_nsid is None or link.lower_nsid == host_nsid
-        if link.kind in driver.OWN_KINDS and right_lower and right_side:
-            return link
-    return None
+    link = links.by_index(at.netlink, endpoint.ifindex) if endpoint.ifindex else None
+    if link is None or link.kind not in driver.OWN_KINDS:
+        return None
+    right_lower = parent is None or link.lower == parent.ifindex
+    right_side = link.lower_nsid is None or link.lower_nsid == host_nsid
+    return link if right_lower and right_side else None
 
 
 def remove(link: LinkInfo, at: Inside) -> None:
@@ -215,22 +204,28 @@ def remove(link: LinkInfo, at: Inside) -> None:
             raise KernelRefused(f"remove {link.name}", error.errno, error.text) from None
 
 
-def remove_by_nsid(ctx: Context, driver: Driver, endpoint: Endpoint) -> bool:
-    """Remove the link of a target that is no longer reachable by name, if its namespace lives.
+def remove_by_nsid(ctx: Context, driver: Driver, endpoint: Endpoint) -> None:
+    """Remove the link of an endpoint whose target no name leads to any more.
 
-    True if a link was removed.
+    The namespace may live on without a process or a file that macvnet knows;
+    the nsid still reaches it. While an endpoint is only reserved its ifindex is
+    not recorded: then the link is known by the name it is made under, or its tag.
     """
     number = endpoint.sandbox.nsid
-    if number is None or not endpoint.ifindex or not nsid.exists(ctx.netlink, number):
-        return False
+    if number is None or not nsid.exists(ctx.netlink, number):
+        return
     try:
-        link = links.by_index(ctx.netlink, endpoint.ifindex, nsid=number)
-        if link is None or link.kind not in driver.OWN_KINDS or link.alias != tag(endpoint):
-            return False
-        ctx.netlink.change(links.delete(link.ifindex, link.name, nsid=number))
-    except (NetlinkError, MacvnetError):
-        return False
-    return True
+        for link in links.all_links(ctx.netlink, nsid=number):
+            named = link.name == temporary_name(endpoint) or link.alias == tag(endpoint)
+            known = link.ifindex == endpoint.ifindex if endpoint.ifindex else named
+            if known and link.kind in driver.OWN_KINDS:
+                ctx.netlink.change(links.delete(link.ifindex, link.name, nsid=number))
+    except NetlinkError as error:
+        # The namespace may die, and the link with it, while we look.
+        if error.errno not in (errno.ENODEV, errno.EINVAL):
+            raise KernelRefused(
+                f"remove the link of {endpoint.owner}", error.errno, error.text
+            ) from None
 
 
 def restore_parent_mac(ctx: Context, endpoint: Endpoint, parent: LinkInfo | None) -> None:

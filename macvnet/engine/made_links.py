@@ -199,9 +199,7 @@ def _used_elsewhere(ctx: Context, link: LinkInfo) -> str:
     deadline = time.monotonic() + RELEASE_SECONDS
     while True:
         try:
-            ctx.netlink.change(
-                links.add(plan, probe, lower=link.ifindex, lower_name=link.name)
-            )
+            ctx.netlink.change(links.add(plan, probe, lower=link.ifindex, lower_name=link.name))
         except NetlinkError as error:
             if error.errno == errno.EOPNOTSUPP:
                 return ""
@@ -229,9 +227,7 @@ def parent_link(ctx: Context, name: str, ifindex: int, boot_id: str) -> LinkInfo
             if renamed is not None:
                 return renamed
         if link is None:
-            raise NotFound(
-                f"the parent {quoted(name)} was not found on this host", "ip -br link"
-            )
+            raise NotFound(f"the parent {quoted(name)} was not found on this host", "ip -br link")
         return link
     if link is not None and _is(find(ctx, made), link):
         return link

@@ -50,14 +50,14 @@ class Prospect(NamedTuple):
         return found.mtu if found else 0
 
     def own_subnets(self) -> list[tuple[Subnet, Address | None]]:
-        """The host's subnets on this parent, each with the default gateway in it if there is one."""
+        """The host's subnets on this parent, each with the default gateway in it or None."""
         gateways = [route.gateway for route in self.routes if route.destination is None]
         found: list[tuple[Subnet, Address | None]] = []
         for info in self.addresses:
             mask = (1 << ((32 if info.address.family == 4 else 128) - info.prefixlen)) - 1
             subnet = Subnet(info.address.family, info.address.value & ~mask, info.prefixlen)
             if info.scope == addressing.RT_SCOPE_UNIVERSE and subnet not in [s for s, _ in found]:
-                found.append((subnet, next((g for g in gateways if g in subnet), None)))
+                found.append((subnet, next((g for g in gateways if g and subnet.holds(g)), None)))
         return found
 
 
@@ -114,7 +114,9 @@ def _effective(ctx: Context, every: list[LinkInfo], link: LinkInfo) -> LinkInfo:
     lower = next((other for other in every if other.ifindex == link.lower), None)
     if lower is None:
         return link
-    ctx.note(f"{quoted(link.name)} is a {link.kind} itself: the parent is its lower link {lower.name}")
+    ctx.note(
+        f"{quoted(link.name)} is a {link.kind} itself: the parent is its lower link {lower.name}"
+    )
     return lower
 
 
@@ -211,13 +213,13 @@ def judge(driver: Driver, options: LinkOptions, prospect: Prospect) -> None:
                 f"{quoted(upper.name)} in mode passthru has the whole parent {quoted(link.name)}",
                 f"ip link delete {upper.name}",
             )
-        if driver.NAME == "ipvlan" and upper.kind in driver.OWN_KINDS:
-            if (upper.mode, upper.flag) != (options.mode, options.flag):
-                raise Conflict(
-                    f"{quoted(link.name)} carries {quoted(upper.name)} with ipvlan mode "
-                    f"{upper.mode} and flag {upper.flag}, which this network would change",
-                    f"-o ipvlan_mode={upper.mode} -o ipvlan_flag={upper.flag}",
-                )
+        shares_mode = driver.NAME == "ipvlan" and upper.kind in driver.OWN_KINDS
+        if shares_mode and (upper.mode, upper.flag) != (options.mode, options.flag):
+            raise Conflict(
+                f"{quoted(link.name)} carries {quoted(upper.name)} with ipvlan mode "
+                f"{upper.mode} and flag {upper.flag}, which this network would change",
+                f"-o ipvlan_mode={upper.mode} -o ipvlan_flag={upper.flag}",
+            )
     if driver.exclusive(options) and not options.passthru_force:
         _judge_passthru(link, prospect)
 

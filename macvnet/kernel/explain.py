@@ -10,6 +10,9 @@ from macvnet.text import quoted
 
 MODULES = {"vlan": "8021q", "macvlan": "macvlan", "ipvlan": "ipvlan", "dummy": "dummy"}
 
+UNKNOWN_KIND = (errno.EOPNOTSUPP,)
+"""What a kernel answers that does not know a kind of link."""
+
 
 def missing_module(kind: str) -> MacvnetError:
     """EOPNOTSUPP: the kernel does not know this kind of link."""

@@ -41,7 +41,7 @@ class Runtime(Protocol):
     def owner(self, name: str) -> Owner:
         """Whose endpoint a target of that name has, whether or not it is there."""
 
-    def open(self, name: str, store: Store) -> Target:
+    def open_target(self, name: str, store: Store) -> Target:
         """The open sandbox; NotFound if there is none of that name."""
 
     def knows(self, name: str, store: Store) -> bool:
@@ -63,7 +63,7 @@ def split(text: str, store: Store) -> tuple[Runtime, str]:
     kinds = table()
     if text.isascii() and text.isdecimal():
         return kinds["pid"], text
-    if "/" in text and not text.partition(":")[0] in kinds:
+    if "/" in text and text.partition(":")[0] not in kinds:
         return kinds["path"], text
     scheme, colon, name = text.partition(":")
     if colon and scheme in kinds:
@@ -89,4 +89,4 @@ def owner_of(text: str, store: Store) -> Owner:
 def resolve(text: str, store: Store) -> Target:
     """Open the sandbox that ``text`` names; the caller closes ``namespace``."""
     kind, name = split(text, store)
-    return kind.open(name, store)
+    return kind.open_target(name, store)

@@ -26,7 +26,7 @@ def owner(name: str) -> Owner:
     return Owner(NAME, _checked(name))
 
 
-def open(name: str, store: Store) -> Target:
+def open_target(name: str, store: Store) -> Target:
     """The namespace bound at /run/netns/NAME."""
     return Target(owner(name), Namespace.open(f"{DIRECTORIES[0]}/{name}"), None)
 

@@ -6,6 +6,7 @@ A path that ``ip netns`` or /proc made is the same target as its shorter name.
 from __future__ import annotations
 
 import os
+import re
 
 from macvnet.errors import InvalidRequest
 from macvnet.kernel.namespaces import Namespace
@@ -15,6 +16,7 @@ from macvnet.store import Store
 from macvnet.text import quoted
 
 NAME = "path"
+_OF_PROCESS = re.compile(r"/proc/([0-9]{1,10})/ns/net")
 
 
 def _absolute(name: str) -> str:
@@ -29,13 +31,13 @@ def owner(name: str) -> Owner:
     directory, base = os.path.split(path)
     if directory in netns.DIRECTORIES:
         return netns.owner(base)
-    parts = path.split("/")
-    if len(parts) == 5 and parts[1] == "proc" and parts[3:] == ["ns", "net"] and parts[2].isdecimal():
-        return pid.owner(parts[2])
+    match = _OF_PROCESS.fullmatch(path)
+    if match:
+        return pid.owner(match[1])
     return Owner(NAME, path)
 
 
-def open(name: str, store: Store) -> Target:
+def open_target(name: str, store: Store) -> Target:
     """The namespace behind the path."""
     found = owner(name)
     number = int(found.name) if found.runtime == pid.NAME else None

@@ -24,7 +24,7 @@ def owner(name: str) -> Owner:
     return Owner(NAME, str(_number(name)), returns=False)
 
 
-def open(name: str, store: Store) -> Target:
+def open_target(name: str, store: Store) -> Target:
     """The network namespace of a living process."""
     pid = _number(name)
     namespace = Namespace.of_pid(pid)
@@ -34,5 +34,3 @@ def open(name: str, store: Store) -> Target:
 def knows(name: str, store: Store) -> bool:
     """Never: digits alone are a PID before anybody is asked."""
     return False
-
-

@@ -1,0 +1,184 @@
+"""The use cases, for every front end alike.
+
+Front ends translate words into requests and results into words; everything in
+between is here, as recipes over the modules below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from macvnet import keys
+from macvnet.engine import lookup
+from macvnet.engine.context import Context
+from macvnet.errors import Conflict, NotFound
+from macvnet.model import Change, CreateRequest, Endpoint, EndpointRequest, Network
+from macvnet.settings import Settings
+
+if TYPE_CHECKING:
+    from macvnet.engine.connect import Connected
+    from macvnet.engine.create import Created
+    from macvnet.runtimes import Target
+    from macvnet.store import Store
+
+Wanted = Sequence[tuple[str, EndpointRequest]]
+
+
+class Engine:
+    """One command's worth of work; a context manager.
+
+    ``note`` takes sentences for the user, ``trace`` each kernel operation as
+    the ``ip`` command that would do the same.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        note: Callable[[str], None],
+        trace: Callable[[str], None] | None = None,
+    ) -> None:
+        self._ctx = Context(settings, note, trace)
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the state and the kernel."""
+        self._ctx.close()
+
+    @property
+    def settings(self) -> Settings:
+        return self._ctx.settings
+
+    @property
+    def store(self) -> Store:
+        """The state for changing."""
+        return self._ctx.store
+
+    @property
+    def reader(self) -> Store:
+        """The state for reading; makes nothing where there is none."""
+        return self._ctx.reader
+
+    def create(self, request: CreateRequest, *, dry_run: bool = False) -> Created:
+        """Create a network."""
+        from macvnet.engine.create import create
+
+        return create(self._ctx, request, dry_run=dry_run)
+
+    def remove(self, term: str, *, dry_run: bool = False) -> tuple[Change, ...]:
+        """Remove a network. NotFound; Conflict while endpoints live."""
+        from macvnet.engine.remove import remove
+
+        return remove(self._ctx, term, dry_run=dry_run)
+
+    def network(self, term: str) -> Network:
+        """The network that a term means: full ID, exact name, unique ID prefix."""
+        return lookup.network(self._ctx.reader, term)
+
+    def networks(self) -> list[Network]:
+        """Every network, in no particular order."""
+        return lookup.networks(self._ctx.reader)
+
+    def endpoints(self, network: Network) -> list[Endpoint]:
+        """The endpoints recorded in a network."""
+        return lookup.endpoints_of_network(self._ctx.reader, network.id)
+
+    def excluded(self, network: Network) -> list[str]:
+        """The --exclude texts of a network."""
+        stored = self._ctx.reader.get(keys.request(network.id)) or {}
+        return list(stored.get("excludes", ()))
+
+    def prunable(self) -> list[Network]:
+        """Networks without living endpoints; configuration networks stay (docker's rule)."""
+        from macvnet.engine.liveness import alive
+
+        return [
+            network
+            for network in self.networks()
+            if not network.config_only
+            and not any(alive(self._ctx, e.sandbox) for e in self.endpoints(network))
+        ]
+
+    def connect(
+        self, term: str, container: str, request: EndpointRequest, *, dry_run: bool = False
+    ) -> Connected:
+        """Connect a container to one network; the container is looked up first (as in Docker)."""
+        return self.attach(container, [(term, request)], dry_run=dry_run)[0]
+
+    def attach(self, container: str, wanted: Wanted, *, dry_run: bool = False) -> list[Connected]:
+        """Connect a container to networks, all or none; without any, to the only network."""
+        from macvnet.runtimes import resolve
+
+        target = resolve(container, self._ctx.reader)
+        with target.namespace:
+            return self.attach_target(target, wanted, dry_run=dry_run)
+
+    def attach_target(
+        self, target: Target, wanted: Wanted, *, dry_run: bool = False
+    ) -> list[Connected]:
+        """The same for an open target."""
+        from macvnet.engine.connect import connect
+
+        found = [(lookup.network(self._ctx.reader, term), request) for term, request in wanted]
+        if not found:
+            found = [(self._only_network(), EndpointRequest())]
+        return connect(self._ctx, target, found, dry_run=dry_run)
+
+    def _only_network(self) -> Network:
+        choices = [network for network in self.networks() if not network.config_only]
+        if len(choices) == 1:
+            return choices[0]
+        if not choices:
+            raise NotFound(
+                "there is no network to attach to",
+                "macvnet create -o parent=eth0 --subnet 192.168.1.0/24 --gateway 192.168.1.1 lan",
+            )
+        names = sorted(network.name for network in choices)
+        raise Conflict(
+            f"there are {len(names)} networks: {', '.join(names[:10])}"
+            + (", ..." if len(names) > 10 else ""),
+            f"--network {names[0]}",
+        )
+
+    def only_network(self) -> Network:
+        """The only network there is; NotFound or Conflict otherwise."""
+        return self._only_network()
+
+    def disconnect(
+        self, term: str, container: str, *, force: bool = False, dry_run: bool = False
+    ) -> tuple[Change, ...]:
+        """Disconnect a container from one network; a vanished one's record is freed.
+
+        With ``force`` the container may also be an endpoint's ID or recorded name.
+        """
+        if force:
+            from macvnet.engine.forced import disconnect_forced
+
+            return disconnect_forced(self._ctx, term, container, dry_run=dry_run)
+        return self.detach(container, [term], dry_run=dry_run)
+
+    def detach(
+        self, container: str, terms: Sequence[str], *, dry_run: bool = False
+    ) -> tuple[Change, ...]:
+        """Disconnect a container from networks; without any, from all it is in."""
+        from macvnet.engine.disconnect import detach
+
+        return detach(self._ctx, container, terms, dry_run=dry_run)
+
+    def detach_target(self, target: Target, terms: Sequence[str] = ()) -> tuple[Change, ...]:
+        """The same for an open target."""
+        from macvnet.engine.disconnect import detach_target
+
+        return detach_target(self._ctx, target, terms)

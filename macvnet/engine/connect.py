@@ -1,0 +1,333 @@
+"""Connecting: a sandbox gets an endpoint in one or several networks, all or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from macvnet import keys
+from macvnet.addresses import IPV4, IPV6, Address
+from macvnet.drivers import Driver, driver
+from macvnet.engine import election, endpoint_link, made_links
+from macvnet.engine.context import Context
+from macvnet.engine.disconnect import take_out
+from macvnet.engine.endpoint_link import Inside
+from macvnet.engine.liveness import alive, finish_unfinished, roll_back
+from macvnet.engine.lookup import endpoint as recorded_endpoint
+from macvnet.engine.lookup import endpoints_of_owner, endpoints_of_sandbox
+from macvnet.engine.requests import Wanted, judge
+from macvnet.engine.reserving import Reservation
+from macvnet.engine.undo import Undo
+from macvnet.errors import Conflict, InvalidRequest, MacvnetError
+from macvnet.kernel import addressing, links, nsid
+from macvnet.kernel.announce import Item, announce
+from macvnet.kernel.links import LinkInfo
+from macvnet.kernel.namespaces import Namespace
+from macvnet.model import JOINED, Change, Endpoint, EndpointRequest, Network, SandboxId
+from macvnet.runtimes import Target
+from macvnet.store import Transaction
+
+
+class Connected(NamedTuple):
+    """A network and the endpoint made in it (or, dry, the endpoint as it would be)."""
+
+    network: Network
+    endpoint: Endpoint
+    changes: tuple[Change, ...] = ()
+
+
+class Step(NamedTuple):
+    """One network to connect to, judged."""
+
+    network: Network
+    driver: Driver
+    wanted: Wanted
+
+
+def connect(
+    ctx: Context,
+    target: Target,
+    wanted: Sequence[tuple[Network, EndpointRequest]],
+    *,
+    dry_run: bool = False,
+) -> list[Connected]:
+    """Connect an open target to networks, in order; announce when all have joined.
+
+    Raises what any of them refuses, after undoing the others.
+    """
+    refuse_host(ctx, target)
+    steps = [
+        Step(network, kind, judge(network, kind, request))
+        for network, request in wanted
+        for kind in (driver(network.driver),)
+    ]
+    _refuse_twice(steps)
+    if dry_run:
+        return [_foresee(ctx, target, step) for step in steps]
+    sandbox = SandboxId(
+        ctx.boot_id, target.namespace.cookie, nsid.assign(ctx.netlink, target.namespace)
+    )
+    items: list[Item] = []
+    joined: list[Connected] = []
+    with ExitStack() as stack:
+        stack.enter_context(ctx.sandbox_lock(sandbox.cookie))
+        finish_unfinished(ctx, sandbox.key)
+        at = endpoint_link.inside(ctx, target)
+        stack.callback(at.netlink.close)
+        with Undo(ctx.note) as undo:
+            for step in steps:
+                joined.append(_join(ctx, step, sandbox, at, undo, items))
+    _remark(ctx, at.target, joined)
+    announce(items, rate=ctx.settings.arp_rate)
+    return joined
+
+
+def refuse_host(ctx: Context, target: Target) -> None:
+    """A target that is the host's own namespace would lose its network: refused."""
+    reason = ""
+    if target.namespace.same_as(ctx.namespace):
+        reason = "the one this command was started in"
+    else:
+        try:
+            with Namespace.of_pid(1) as first:
+                if target.namespace.same_as(first):
+                    reason = "the host's own (that of PID 1)"
+        except MacvnetError:
+            # Not readable without privileges; then nothing can be changed there either.
+            reason = ""
+    if reason:
+        raise Conflict(
+            f"the network namespace of {target.owner} is {reason}, which macvnet never changes",
+            "unshare --net COMMAND, or macvnet run -- COMMAND",
+        )
+
+
+def _refuse_twice(steps: Sequence[Step]) -> None:
+    seen: set[str] = set()
+    for step in steps:
+        if step.network.id in seen:
+            raise InvalidRequest(
+                f"network {step.network.name!r} is named twice", "give each --network once"
+            )
+        seen.add(step.network.id)
+
+
+def _join(
+    ctx: Context, step: Step, sandbox: SandboxId, at: Inside, undo: Undo, items: list[Item]
+) -> Connected:
+    """Reserve, make the link, configure it, elect the default route, record."""
+    parent = _parent(ctx, step.network)
+    reservation = _reservation(ctx, step, sandbox, at.target, parent)
+    undo.push(
+        f"the reservation for {at.target.owner}",
+        lambda: _unreserve(ctx, reservation.endpoint_id),
+    )
+    network, endpoint = ctx.store.transact(reservation.write)
+    _refuse_overlap(network, endpoint, at)
+    link = endpoint_link.make(ctx, step.driver, network, endpoint, parent, at)
+    undo.push(f"the link of {endpoint.owner}", lambda: endpoint_link.remove(link, at))
+    name = endpoint_link.name_it(endpoint, link, step.wanted.ifname, at)
+    made = endpoint._replace(
+        ifname=name, ifindex=link.ifindex, mac=endpoint.mac or link.mac, state=JOINED
+    )
+    endpoint_link.configure(network, made, link, name, step.wanted.sysctls, at)
+    notes = _elect(ctx, at, sandbox, (network, made), undo)
+    _record(ctx, network, made, parent)
+    undo.push(f"the record of {endpoint.owner}", lambda: take_out(ctx, at, made, elect=True))
+    for note in notes:
+        ctx.note(note)
+    item = _announcement(ctx, step.driver, network, made, parent, at)
+    if item is not None:
+        items.append(item)
+    return Connected(network, made, changes(network, made, parent.name))
+
+
+def _parent(ctx: Context, network: Network) -> LinkInfo:
+    assert network.parent is not None
+    recorded = network.parent
+    parent = made_links.parent_link(ctx, recorded.name, recorded.ifindex, recorded.boot_id)
+    if not parent.carrier and network.link.parent:
+        ctx.note(f"the parent {parent.name} has no carrier")
+    return parent
+
+
+def _unreserve(ctx: Context, endpoint_id: str) -> None:
+    endpoint = recorded_endpoint(ctx.store, endpoint_id)
+    if endpoint is not None:
+        roll_back(ctx, endpoint)
+
+
+def host_addresses(ctx: Context) -> set[Address]:
+    """The host's own addresses: looked up at each choice, never stored."""
+    return {info.address for info in addressing.all_addresses(ctx.netlink)}
+
+
+def _reservation(
+    ctx: Context, step: Step, sandbox: SandboxId, target: Target, parent: LinkInfo
+) -> Reservation:
+    stale = [
+        old
+        for old in endpoints_of_owner(ctx.store, str(target.owner))
+        if old.network == step.network.id
+        and old.sandbox.key != sandbox.key
+        and not alive(ctx, old.sandbox)
+    ]
+    if step.wanted.mac:
+        _refuse_visible_mac(ctx, step.wanted.mac, parent)
+    return Reservation(
+        step.network,
+        step.driver,
+        step.wanted,
+        target.owner,
+        sandbox,
+        target.pid,
+        parent,
+        ctx.installation,
+        host_addresses(ctx),
+        stale,
+    )
+
+
+def _refuse_visible_mac(ctx: Context, mac: str, parent: LinkInfo) -> None:
+    for link in links.all_links(ctx.netlink):
+        related = link.ifindex == parent.ifindex or link.lower == parent.ifindex
+        if link.mac == mac and related:
+            raise Conflict(
+                f"the MAC {mac} is held by the link {link.name}",
+                "leave --mac-address out, and a free one is chosen",
+            )
+
+
+def _refuse_overlap(network: Network, endpoint: Endpoint, at: Inside) -> None:
+    """Docker's rule: no subnet that is routed inside the target already."""
+    for route in addressing.all_routes(at.netlink):
+        if route.destination is None:
+            continue
+        for assigned in endpoint.addresses:
+            if assigned.address.family != route.family:
+                continue
+            width = 32 if route.family == IPV4 else 128
+            shift = width - min(assigned.prefixlen, route.prefixlen)
+            if assigned.address.value >> shift == route.destination.value >> shift:
+                link = links.by_index(at.netlink, route.ifindex)
+                raise Conflict(
+                    f"the subnet of {assigned.cidr} conflicts with the route {route.words} that "
+                    f"{at.target.owner} has through {link.name if link else route.ifindex}",
+                    f"macvnet disconnect the other network, or leave {network.name} out",
+                )
+
+
+def _elect(
+    ctx: Context,
+    at: Inside,
+    sandbox: SandboxId,
+    joining: tuple[Network, Endpoint],
+    undo: Undo,
+) -> list[str]:
+    members = members_of(ctx, sandbox.key)
+    members.append(joining)
+    made = {endpoint.ifindex for _, endpoint in members}
+    notes, removed = election.elect(members, at, made)
+    undo.push("the default route", lambda: election.put_back(at, removed))
+    return notes
+
+
+def members_of(ctx: Context, sandbox_key: str) -> list[tuple[Network, Endpoint]]:
+    """The joined endpoints of a sandbox with their networks."""
+    found = []
+    for endpoint in endpoints_of_sandbox(ctx.store, sandbox_key):
+        record = ctx.store.get(keys.network(endpoint.network))
+        if record is not None and endpoint.state == JOINED:
+            found.append((Network.from_json(record), endpoint))
+    return found
+
+
+def _record(ctx: Context, network: Network, endpoint: Endpoint, parent: LinkInfo) -> None:
+    assert network.parent is not None
+    seen = network.parent._replace(
+        name=parent.name, ifindex=parent.ifindex, mac=parent.mac, boot_id=ctx.boot_id
+    )
+    moved = (seen.name, seen.ifindex, seen.boot_id) != (
+        network.parent.name,
+        network.parent.ifindex,
+        network.parent.boot_id,
+    )
+
+    def write(tx: Transaction) -> None:
+        tx.put(keys.endpoint(endpoint.id), endpoint.to_json())
+        record = tx.get(keys.network(network.id)) if moved else None
+        if record is not None:
+            now = Network.from_json(record)._replace(parent=seen)
+            tx.put(keys.network(network.id), now.to_json())
+
+    ctx.store.transact(write)
+
+
+def _announcement(
+    ctx: Context, kind: Driver, network: Network, endpoint: Endpoint, parent: LinkInfo, at: Inside
+) -> Item | None:
+    from_parent = kind.announces_from_parent(network.link)
+    if from_parent is None or not endpoint.addresses or not network.link.announce_count:
+        return None
+    return Item(
+        namespace=ctx.namespace if from_parent else at.target.namespace,
+        ifindex=parent.ifindex if from_parent else endpoint.ifindex,
+        mac=parent.mac if from_parent else endpoint.mac,
+        addresses=tuple(assigned.address for assigned in endpoint.addresses),
+        parent=parent.name,
+        count=network.link.announce_count,
+        interval=network.link.announce_interval,
+    )
+
+
+def _remark(ctx: Context, target: Target, joined: Sequence[Connected]) -> None:
+    with endpoint_link.inside(ctx, target).netlink as netlink:
+        loopback = links.by_name(netlink, "lo")
+    if joined and loopback is not None and not loopback.up:
+        ctx.note(
+            f"lo is down in {target.owner}: programs that talk to themselves will fail "
+            f"({target.command_prefix} link set lo up)"
+        )
+
+
+def changes(network: Network, endpoint: Endpoint, parent: str) -> tuple[Change, ...]:
+    """What connecting makes, as ``--dry-run`` prints it."""
+    name = endpoint.ifname or "eth<lowest free number>"
+    where = f"in {endpoint.owner}"
+    found = [Change("create", "endpoint", f"of {endpoint.owner} in network {network.name}")]
+    mac = f" address {endpoint.mac}" if endpoint.mac else ""
+    found.append(Change("create", "link", f"{name} type {network.driver} on {parent}{mac} {where}"))
+    found += [
+        Change("create", "address", f"{assigned.cidr} dev {name} {where}")
+        for assigned in endpoint.addresses
+    ]
+    for family in (IPV4, IPV6):
+        route = election.candidate(network, endpoint, family)
+        if route is not None:
+            found.append(Change("create", "route", f"{route.words} dev {name} {where}"))
+    return tuple(found)
+
+
+def _foresee(ctx: Context, target: Target, step: Step) -> Connected:
+    """What connecting would make; nothing is written and no link is touched."""
+    network = step.network
+    assert network.parent is not None
+    found = nsid.lookup(ctx.netlink, target.namespace)
+    sandbox = SandboxId(ctx.boot_id, target.namespace.cookie, found)
+    parent = links.by_name(ctx.netlink, network.parent.name)
+    if parent is None and made_links.recorded(ctx.reader, network.parent.name) is None:
+        parent = made_links.parent_link(ctx, network.parent.name, 0, "")
+    reservation = Reservation(
+        network,
+        step.driver,
+        step.wanted,
+        target.owner,
+        sandbox,
+        target.pid,
+        parent,
+        ctx.installation,
+        host_addresses(ctx),
+    )
+    _, endpoint = ctx.reader.view(reservation.write)
+    return Connected(network, endpoint, changes(network, endpoint, network.parent.name))

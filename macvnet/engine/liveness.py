@@ -1,0 +1,76 @@
+"""Whether a sandbox recorded earlier still lives, and what to do with the endpoints of dead ones.
+
+Dead means: recorded in another boot, or the nsid that macvnet gave the
+namespace is gone. A PID, an inode or a cookie proves nothing.
+"""
+
+from __future__ import annotations
+
+from macvnet import keys
+from macvnet.drivers import driver
+from macvnet.engine import endpoint_link
+from macvnet.engine.context import Context
+from macvnet.engine.lookup import endpoints_of_sandbox
+from macvnet.ipam import allocation
+from macvnet.kernel import links, nsid
+from macvnet.model import JOINED, Endpoint, Network, SandboxId
+from macvnet.store import Reader, Transaction
+
+
+def alive(ctx: Context, sandbox: SandboxId) -> bool:
+    """Whether the namespace still exists. Costs one netlink message."""
+    if sandbox.boot_id != ctx.boot_id:
+        return False
+    return sandbox.nsid is None or nsid.exists(ctx.netlink, sandbox.nsid)
+
+
+def forget(tx: Transaction, network: Network | None, endpoint: Endpoint) -> None:
+    """Release everything that an endpoint holds in the state."""
+    if network is not None:
+        for assigned in endpoint.addresses:
+            allocation.release(tx, network.segment, assigned.address, endpoint.id)
+        if network.parent is not None and endpoint.mac:
+            held = keys.mac(network.parent.name, endpoint.mac)
+            if (tx.get(held) or {}).get("endpoint") == endpoint.id:
+                tx.delete(held)
+    tx.delete(keys.endpoints_of_network(endpoint.network, endpoint.id))
+    tx.delete(keys.endpoints_of_sandbox(endpoint.sandbox.key, endpoint.id))
+    tx.delete(keys.endpoints_of_owner(str(endpoint.owner), endpoint.id))
+    tx.delete(keys.endpoint(endpoint.id))
+
+
+def network_of(reader: Reader, endpoint: Endpoint) -> Network | None:
+    """The network of an endpoint, or None where its record is gone."""
+    record = reader.get(keys.network(endpoint.network))
+    return Network.from_json(record) if record else None
+
+
+def roll_back(ctx: Context, endpoint: Endpoint) -> None:
+    """Undo an endpoint that a command left unfinished, or whose target no name leads to.
+
+    First the link goes, if its namespace still lives, then the record.
+    """
+    network = network_of(ctx.store, endpoint)
+    if network is not None:
+        kind = driver(network.driver)
+        endpoint_link.remove_by_nsid(ctx, kind, endpoint)
+        if network.parent is not None and endpoint.parent_mac:
+            parent = links.by_name(ctx.netlink, network.parent.name)
+            endpoint_link.restore_parent_mac(ctx, endpoint, parent)
+
+    def write(tx: Transaction) -> None:
+        if tx.get(keys.endpoint(endpoint.id)) is not None:
+            forget(tx, network_of(tx, endpoint), endpoint)
+
+    ctx.store.transact(write)
+
+
+def finish_unfinished(ctx: Context, sandbox_key: str) -> None:
+    """Roll back what dead commands left in a sandbox. The caller holds the sandbox's lock.
+
+    Whoever makes an endpoint holds that lock until it has joined, so one that
+    is only reserved now was left by a command that died.
+    """
+    for endpoint in endpoints_of_sandbox(ctx.store, sandbox_key):
+        if endpoint.state != JOINED:
+            roll_back(ctx, endpoint)

@@ -1,0 +1,50 @@
+"""Undo on failure: steps run last in, first out, whatever went wrong, signals included."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from types import TracebackType
+
+from macvnet.errors import MacvnetError
+
+_HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Undo:
+    """``with Undo(note) as undo: act(); undo.push(what, reverse)``.
+
+    Leaving the block by an exception runs what was pushed; leaving it normally
+    forgets it. A step that fails does not stop the others: its failure is
+    noted, and the error that led here goes on.
+    """
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note = note
+        self._steps: list[tuple[str, Callable[[], object]]] = []
+
+    def push(self, what: str, step: Callable[[], object]) -> None:
+        """Remember how to undo what has just been done (or is just being done)."""
+        self._steps.append((what, step))
+
+    def __enter__(self) -> Undo:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            return
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+        try:
+            while self._steps:
+                what, step = self._steps.pop()
+                try:
+                    step()
+                except (MacvnetError, OSError) as failure:
+                    self._note(f"could not undo: {what}: {failure}")
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
