@@ -89,8 +89,8 @@ COMMON: dict[str, Reader] = {
     "com.docker.network.advertise_addr_ms": lambda key, value: {
         "announce_interval": number(key, value, ANNOUNCE_MS_MIN, ANNOUNCE_MS_MAX) / 1000
     },
-    ENABLE_IPV4: lambda key, value: _checked(key, value),
-    ENABLE_IPV6: lambda key, value: _checked(key, value),
+    ENABLE_IPV4: _checked,
+    ENABLE_IPV6: _checked,
 }
 
 
