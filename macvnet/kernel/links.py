@@ -112,9 +112,10 @@ def read(message: Any) -> LinkInfo:
     )
 
 
-def all_links(netlink: Rtnetlink) -> list[LinkInfo]:
-    """Every link of the namespace."""
-    return [read(message) for message in netlink.dump(ifinfmsg, RTM_GETLINK)]
+def all_links(netlink: Rtnetlink, *, nsid: int | None = None) -> list[LinkInfo]:
+    """Every link of the namespace, or of the one that ``nsid`` names."""
+    where = (("IFLA_IF_NETNSID", nsid),) if nsid is not None else ()
+    return [read(message) for message in netlink.dump(ifinfmsg, RTM_GETLINK, where)]
 
 
 def by_name(netlink: Rtnetlink, name: str) -> LinkInfo | None:

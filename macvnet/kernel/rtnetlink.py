@@ -131,10 +131,17 @@ class Rtnetlink:
             raise
         return answers[0] if answers else None
 
-    def dump(self, message_class: Callable[[], Any], kind: int, **fields: Any) -> list[Any]:
+    def dump(
+        self,
+        message_class: Callable[[], Any],
+        kind: int,
+        attributes: tuple[tuple[str, Any], ...] = (),
+        **fields: Any,
+    ) -> list[Any]:
         """All objects of a kind; asked again while the kernel says the dump was interrupted."""
         while True:
             message = message_class()
+            message["attrs"] = [list(attribute) for attribute in attributes]
             for name, value in fields.items():
                 message[name] = value
             self._send(message, kind, NLM_F_REQUEST | NLM_F_DUMP)
