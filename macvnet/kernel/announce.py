@@ -1,0 +1,288 @@
+"""Telling the neighbours where an address now is: gratuitous ARP and unsolicited NA.
+
+Knows the frames, their pace, and how the later ones are sent by a process that
+nobody waits for; must not know networks or records. Nothing here ever fails a
+command: an announcement that cannot be sent is one that is not sent.
+
+The sending process holds no namespace open, neither by descriptor nor by
+socket: it would keep a dead container's links, and with them their MACs and
+addresses, alive. It opens the namespace anew for each burst, and the kernel's
+cookie proves that it is still the one that was meant.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import struct
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, NoReturn
+
+from macvnet.addresses import IPV4, Address
+from macvnet.errors import MacvnetError
+from macvnet.kernel.namespaces import Namespace, entered, socket_cookie
+
+BROADCAST = b"\xff" * 6
+ALL_NODES_MAC = bytes.fromhex("333300000001")
+ALL_NODES = bytes.fromhex("ff020000000000000000000000000001")
+ETH_ARP = 0x0806
+ETH_IPV6 = 0x86DD
+ICMPV6 = 58
+NEIGHBOUR_ADVERTISEMENT = 136
+OVERRIDE = 0x20000000
+TARGET_LINK_LAYER = 2
+
+PROCESS_NAME = "macvnet-arp"
+"""What ps shows of the process that sends the later frames."""
+
+WINDOW_SECONDS = 1.05
+"""Time in which at most ``rate`` frames go out: a little over a second, since the
+switch that counts them has a clock and a jitter of its own."""
+
+
+class Item(NamedTuple):
+    """The addresses of one endpoint to be announced.
+
+    Frames leave by the link ``ifindex`` of ``namespace`` with ``mac`` as their
+    sender: the endpoint's own link, or for ipvlan l2 the parent. ``parent``
+    names what ``rate`` is counted for. ``count`` frames for each address,
+    ``interval`` seconds apart. ``endpoint`` is the endpoint's own link where
+    that is another one than frames leave by: announcing ends with it.
+    """
+
+    namespace: Namespace
+    ifindex: int
+    mac: str
+    addresses: tuple[Address, ...]
+    parent: str
+    count: int = 3  # type: ignore[assignment]  # hides tuple.count, which nobody asks of an item
+    interval: float = 1.0
+    endpoint: tuple[Namespace, int] | None = None
+
+
+class Planned(NamedTuple):
+    """A frame of item number ``item``, ``delay`` seconds after the first one of all."""
+
+    delay: float
+    item: int
+    frame: bytes
+
+
+class _Place(NamedTuple):
+    """A link that can be found again without holding its namespace open."""
+
+    origin: str
+    cookie: int
+    ifindex: int
+
+
+def announce(items: Iterable[Item], *, rate: int = 10) -> None:
+    """Announce all items: what is due at once now, the rest from one detached process.
+
+    At most ``rate`` frames per second and parent; the bursts of a batch
+    stretch accordingly. Never raises for what goes wrong.
+    """
+    announced = list(items)
+    frames = schedule(announced, rate)
+    if not frames:
+        return
+    try:
+        places = [_places(item) for item in announced]
+        at_once = [planned for planned in frames if planned.delay == 0]
+        later = frames[len(at_once) :]
+        began = time.monotonic()
+        alive = _Sender(places)
+        for item in dict.fromkeys(planned.item for planned in at_once):
+            alive.send(item, [planned.frame for planned in at_once if planned.item == item])
+        later = [planned for planned in later if planned.item not in alive.gone]
+        if later:
+            _detach(alive, later, began)
+    except (OSError, MacvnetError):
+        return
+
+
+def schedule(items: Sequence[Item], rate: int) -> list[Planned]:
+    """Every frame with its time, in order: never more than ``rate`` in a window per parent."""
+    wanted = sorted(
+        (
+            (burst * item.interval, number, frame)
+            for number, item in enumerate(items)
+            for burst in range(item.count)
+            for frame in frames_of(item)
+        ),
+        key=lambda due: due[0],
+    )
+    recent: dict[str, deque[float]] = {}
+    planned = []
+    for due, number, frame in wanted:
+        sent = recent.setdefault(items[number].parent, deque(maxlen=max(1, rate)))
+        at = max(due, sent[-1]) if sent else due
+        if len(sent) == sent.maxlen:
+            at = max(at, sent[0] + WINDOW_SECONDS)
+        sent.append(at)
+        planned.append(Planned(at, number, frame))
+    planned.sort(key=lambda one: one.delay)
+    return planned
+
+
+def frames_of(item: Item) -> list[bytes]:
+    """One frame for each address; none without a MAC."""
+    try:
+        mac = bytes.fromhex(item.mac.replace(":", ""))
+    except ValueError:
+        return []
+    if len(mac) != 6:
+        return []
+    return [
+        gratuitous_arp(mac, address) if address.family == IPV4 else unsolicited_na(mac, address)
+        for address in item.addresses
+    ]
+
+
+def gratuitous_arp(mac: bytes, address: Address) -> bytes:
+    """An ARP announcement (RFC 5227 2.3) in the form that Docker 29 sends: a request."""
+    return (
+        BROADCAST
+        + mac
+        + struct.pack("!HHHBBH", ETH_ARP, 1, 0x0800, 6, 4, 1)
+        + mac
+        + address.packed
+        + bytes(6)
+        + address.packed
+    )
+
+
+def unsolicited_na(mac: bytes, address: Address) -> bytes:
+    """An unsolicited neighbour advertisement to all nodes (RFC 4861 7.2.6), override set."""
+    source = address.packed
+    option = struct.pack("!BB", TARGET_LINK_LAYER, 1) + mac
+    body = struct.pack("!I", OVERRIDE) + source + option
+    length = 4 + len(body)
+    pseudo = source + ALL_NODES + struct.pack("!II", length, ICMPV6)
+    head = struct.pack("!BB", NEIGHBOUR_ADVERTISEMENT, 0)
+    checksum = _checksum(pseudo + head + b"\0\0" + body)
+    header = struct.pack("!IHBB", 6 << 28, length, ICMPV6, 255) + source + ALL_NODES
+    return (
+        ALL_NODES_MAC
+        + mac
+        + struct.pack("!H", ETH_IPV6)
+        + header
+        + head
+        + struct.pack("!H", checksum)
+        + body
+    )
+
+
+def _checksum(data: bytes) -> int:
+    """The Internet checksum (RFC 1071) of an even number of bytes; 0 is sent as it is."""
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def _places(item: Item) -> tuple[_Place, ...]:
+    """Where the item's frames leave, then what else must still be there."""
+    links = [(item.namespace, item.ifindex)]
+    if item.endpoint is not None:
+        links.append(item.endpoint)
+    return tuple(_Place(space.origin, space.cookie, ifindex) for space, ifindex in links)
+
+
+class _Sender:
+    """Sends frames of items, and remembers in ``gone`` whose link is no more."""
+
+    def __init__(self, places: list[tuple[_Place, ...]]) -> None:
+        self._places = places
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self.gone: set[int] = set()
+
+    def send(self, item: int, frames: Sequence[bytes]) -> None:
+        try:
+            for place in self._places[item][1:]:
+                self._opened(place).close()
+            with self._opened(self._places[item][0]) as opened:
+                for frame in frames:
+                    opened.send(frame)
+        except (OSError, MacvnetError):
+            # ENETDOWN, ENXIO, ENODEV, no such namespace: whichever, it is over for this one.
+            self.gone.add(item)
+
+    def _opened(self, place: _Place) -> socket.socket:
+        """A packet socket on the link. Protocol 0: it receives nothing."""
+        with Namespace.open(place.origin) as namespace, entered(namespace):
+            opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        try:
+            if socket_cookie(opened) != place.cookie:
+                raise OSError("another namespace is there now")
+            # By index, not by name as Python's own bind has it: names change.
+            address = struct.pack("=HHiHBB8x", socket.AF_PACKET, 0, place.ifindex, 0, 0, 0)
+            if self._libc.bind(opened.fileno(), address, len(address)) != 0:
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number))
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
+
+def _detach(sender: _Sender, frames: list[Planned], began: float) -> None:
+    """Send the rest from a process of its own session, which nobody has to wait for.
+
+    Forked twice, so that a long-lived caller gets no zombie.
+    """
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        first = os.fork()
+        if first == 0:
+            _become_detached(sender, frames, began)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    os.waitpid(first, 0)
+
+
+def _become_detached(sender: _Sender, frames: list[Planned], began: float) -> NoReturn:
+    # _exit and nothing else: neither the caller's buffers nor its exit handlers are ours.
+    try:
+        os.setsid()
+        if os.fork() == 0:
+            _let_go()
+            _pace(sender, frames, began)
+    finally:
+        os._exit(0)
+
+
+def _let_go() -> None:
+    """Drop all that was inherited: streams, store, locks, directory, signal handlers."""
+    for fd in [int(name) for name in os.listdir("/proc/self/fd")]:
+        try:
+            os.close(fd)
+        except OSError:
+            continue
+    for _ in range(3):
+        os.open(os.devnull, os.O_RDWR)
+    os.chdir("/")
+    with open("/proc/self/comm", "w", encoding="ascii") as comm:
+        comm.write(PROCESS_NAME)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _pace(sender: _Sender, frames: list[Planned], began: float) -> None:
+    for planned in frames:
+        if planned.item in sender.gone:
+            continue
+        left = began + planned.delay - time.monotonic()
+        if left > 0:
+            time.sleep(left)
+        else:
+            # Late (a busy or suspended machine): all that follows moves with it, as close
+            # together as planned and no closer.
+            began -= left
+        sender.send(planned.item, [planned.frame])
