@@ -72,8 +72,10 @@ def test_the_seed_document_pairs_gateways_by_containment_in_command_line_order()
 
 def test_several_ranges_of_both_spellings_are_one_set() -> None:
     (one,) = plan(
-        "10.0.0.0/24", gateways="10.0.0.1", ranges="10.0.0.64/26 10.0.0.10-10.0.0.20 10.0.0.15-10.0.0.63"
-    )  # fmt: skip
+        "10.0.0.0/24",
+        gateways="10.0.0.1",
+        ranges="10.0.0.64/26 10.0.0.10-10.0.0.20 10.0.0.15-10.0.0.63",
+    )
     assert runs(one) == ["10.0.0.10-10.0.0.127"]
     assert one.pool.range_texts == ("10.0.0.64/26", "10.0.0.10-10.0.0.20", "10.0.0.15-10.0.0.63")
 
