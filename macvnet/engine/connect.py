@@ -65,6 +65,7 @@ def connect(
     _refuse_twice(steps)
     if dry_run:
         return [_foresee(ctx, target, step) for step in steps]
+    ctx.claim()
     sandbox = SandboxId(
         ctx.boot_id, target.namespace.cookie, nsid.assign(ctx.netlink, target.namespace)
     )

@@ -86,6 +86,10 @@ class Context:
         known = self.reader.get(keys.META_INSTALLATION)
         return str(known["id"]) if known else ""
 
+    def claim(self) -> None:
+        """Before anything is changed: Conflict where the state is another namespace's."""
+        _ = self.store
+
     def _claim(self, store: Store) -> None:
         """Remember which namespace and boot the state is of; refuse another one."""
         here = {"boot_id": self.boot_id, "cookie": self.netlink.cookie}

@@ -426,8 +426,9 @@ def _require_kind(ctx: Context, kind: str) -> None:
 
     does not: the errno tells which, and nothing is made either way.
     """
+    question = links.add(LinkPlan(kind), f"mv{secrets.token_hex(6)}")._replace(command="")
     try:
-        ctx.netlink.change(links.add(LinkPlan(kind), f"mv{secrets.token_hex(6)}"))
+        ctx.netlink.change(question)
     except NetlinkError as error:
         if error.errno in explain.UNKNOWN_KIND:
             raise explain.missing_module(kind) from None

@@ -66,6 +66,7 @@ def disconnect_target(
             for endpoint in _members(ctx, key, target.owner, network):
                 changes += removals(network, endpoint)
         return tuple(changes)
+    ctx.claim()
     with ctx.sandbox_lock(target.namespace.cookie):
         finish_unfinished(ctx, key)
         with endpoint_link.inside(ctx, target).netlink as netlink:

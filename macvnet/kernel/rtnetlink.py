@@ -52,7 +52,10 @@ class NetlinkError(Exception):
 
 
 class Request(NamedTuple):
-    """A message that changes something, and the ``ip`` command that would do the same."""
+    """A message that changes something, and the ``ip`` command that would do the same.
+
+    ``command`` is "" where nothing is meant to be changed: a question put as a request.
+    """
 
     message: Any
     kind: int
@@ -107,7 +110,7 @@ class Rtnetlink:
 
         Raises NetlinkError with the kernel's errno, PermissionDenied for EPERM.
         """
-        if self._trace is not None:
+        if self._trace is not None and request.command:
             self._trace(f"{self._prefix} {request.command}")
         self._send(request.message, request.kind, request.flags | NLM_F_REQUEST | NLM_F_ACK)
         try:
