@@ -21,6 +21,7 @@ from macvnet.text import nearest, quoted
 
 VLAN_MIN, VLAN_MAX = 1, 4094
 ALTNAME_MAX = 127
+CABLES = ("veth", "netkit", "vxcan")
 STACKED = ("macvlan", "macvtap", "ipvlan", "ipvtap")
 # Slaves of a VRF keep their receive handler free; those of every other master do not.
 FREE_SLAVES = ("", "vrf")
@@ -94,11 +95,17 @@ def look(ctx: Context, driver: Driver, options: LinkOptions, network_id: str) ->
 
 
 def uppers_of(every: list[LinkInfo], ifindex: int) -> list[LinkInfo]:
-    """The links of this namespace whose lower link is ``ifindex``."""
+    """The links of this namespace whose lower link is ``ifindex``.
+
+    The two ends of a cable name each other in the same attribute; neither is on the other.
+    """
     return [
         other
         for other in every
-        if other.lower == ifindex and other.lower_nsid is None and other.ifindex != ifindex
+        if other.lower == ifindex
+        and other.lower_nsid is None
+        and other.ifindex != ifindex
+        and other.kind not in CABLES
     ]
 
 

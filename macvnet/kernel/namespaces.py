@@ -108,6 +108,20 @@ class Namespace:
         mine, theirs = os.fstat(self.fd), os.fstat(other.fd)
         return (mine.st_dev, mine.st_ino) == (theirs.st_dev, theirs.st_ino)
 
+    def is_of(self, pid: int) -> bool:
+        """Whether a process is in this namespace, without the right to look into the process.
+
+        /proc/PID/ns/net needs ptrace rights, /proc/PID/net needs none; the
+        files there have inodes of their own in each namespace.
+        """
+        try:
+            theirs = os.stat(f"/proc/{pid}/net/dev")
+            with entered(self):
+                mine = os.stat("/proc/thread-self/net/dev")
+        except OSError:
+            return False
+        return (mine.st_dev, mine.st_ino) == (theirs.st_dev, theirs.st_ino)
+
     def close(self) -> None:
         if self.fd >= 0:
             os.close(self.fd)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from macvnet.errors import InvalidRequest
+from macvnet.errors import Conflict, InvalidRequest
 from macvnet.kernel.namespaces import Namespace
 from macvnet.model import Owner
 from macvnet.runtimes import Target
@@ -27,6 +27,12 @@ def owner(name: str) -> Owner:
 def open_target(name: str, store: Store) -> Target:
     """The network namespace of a living process."""
     pid = _number(name)
+    if pid == 1:
+        # Often not even root may open it, so the reason is given before that is tried.
+        raise Conflict(
+            "the network namespace of PID 1 is the host's own, which macvnet never changes",
+            "unshare --net COMMAND, or macvnet run -- COMMAND",
+        )
     namespace = Namespace.of_pid(pid)
     return Target(owner(name), namespace, pid)
 
