@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import CommandFailed, Lab, decode, kinds, processes
+from tests.lab import CommandFailed, Lab, accounting, decode, kinds, processes
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 8) -> bool:
@@ -227,3 +227,75 @@ def test_probe_finds_the_kinds_the_lab_is_made_of() -> None:
 def test_kernel_without_a_kind_is_really_without_it(lab: Lab) -> None:
     words = ("ip", "link", "add", "link", "eth0", "name", "x", "type", "ipvlan")
     assert lab.host.run(*words).status != 0
+
+
+@pytest.mark.parametrize("in_process", ["0", "1"])
+def test_macvnet_runs_in_the_host_with_the_lab_s_state(
+    lab: Lab, in_process: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The installed executable and a fork that calls its entry point are one to a test."""
+    monkeypatch.setenv("MACVNET_TEST_INPROCESS", in_process)
+    before = namespace_of(os.getpid())
+    version = lab.host.macvnet("--version").checked()
+    assert version.stdout.startswith("macvnet ")
+    assert version.stderr == ""
+    refused = lab.host.macvnet("inspect", "nosuch")
+    assert (refused.status, refused.stdout) == (4, "[]\n")
+    assert "nosuch" in refused.stderr
+    made = lab.host.macvnet(
+        *("create", "--subnet=172.16.86.0/24", "--gateway=172.16.86.1", "-o", "parent=eth0", "net")
+    ).checked()
+    assert len(made.stdout) == 65
+    assert lab.state_dir.is_dir()
+    container = lab.container()
+    lab.host.macvnet("attach", container.target).checked()
+    assert container.ping("172.16.86.1")
+    assert namespace_of(os.getpid()) == before
+
+
+def test_accounting_finds_what_was_executed_nowhere() -> None:
+    native = accounting.Run({"a", "b", "c"}, {"a": "passed"})
+    uml = accounting.Run({"a", "b", "c"}, {"b": "passed"})
+    assert accounting.complaints(native, uml) == ["executed nowhere: c"]
+    whole = uml._replace(outcomes={"b": "passed", "c": "failed"})
+    assert accounting.complaints(native, whole) == []
+    assert "1 failed, 2 passed in 3.00s" in accounting.summary(native, whole, 3)
+
+
+def test_accounting_finds_a_run_without_tests() -> None:
+    nothing = accounting.Run(set(), {})
+    one = accounting.Run({"a"}, {"a": "passed"})
+    assert accounting.complaints(one, nothing) == [
+        "in User Mode Linux no test was executed",
+        "collected by one run only: a",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "seen"),
+    [
+        ("echo 63 > /proc/sys/net/ipv4/ip_default_ttl", "ip_default_ttl: '64' -> '63'"),
+        ("ip link add new type bridge", "link new: new"),
+        ("mkdir -p /run/netns; ip netns add new", "named namespace new: new"),
+        ("setsid sleep 5 >/dev/null 2>&1 &", "process of a lab new: "),
+    ],
+)
+def test_change_of_the_machine_is_found(lab: Lab, change: str, seen: str) -> None:
+    unchanged = str(Path(__file__).parents[2] / ".ci" / "unchanged")
+    container = lab.container()
+    assert container.run(unchanged, "true").checked().stderr == ""
+    found = container.run(unchanged, "sh", "-c", change)
+    assert found.status == 1
+    assert seen in found.stderr
+
+
+def test_new_listening_socket_is_found(lab: Lab) -> None:
+    unchanged = str(Path(__file__).parents[2] / ".ci" / "unchanged")
+    container = lab.container()
+    server = (
+        "import os, socket; s = socket.create_server(('127.0.0.1', 8077))\n"
+        "if os.fork() == 0: os.closerange(0, 3); import time; time.sleep(5)"
+    )
+    found = container.run(unchanged, sys.executable, "-c", server)
+    assert found.status == 1
+    assert "listening socket new: tcp 0100007F:1F8D" in found.stderr
