@@ -7,14 +7,13 @@ are for.
 from __future__ import annotations
 
 import errno
-import os
 import socket
 import struct
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from macvnet.errors import PermissionDenied
+from macvnet.errors import KernelRefused, PermissionDenied
 from macvnet.kernel.messages import encode, ifaddrmsg, ifinfmsg, nsidmsg, rtmsg
 from macvnet.kernel.namespaces import Namespace, entered, socket_cookie
 
@@ -42,13 +41,14 @@ _HEADER = struct.Struct("=IHHII")
 REPLY_SECONDS = 30.0
 
 
-class NetlinkError(Exception):
-    """The kernel answered a request with an errno; ``text`` is its own explanation or ""."""
+class NetlinkError(KernelRefused):
+    """The kernel answered a request with an errno; ``text`` is its own explanation or "".
+
+    Whoever knows what the request was for says so in an error of its own.
+    """
 
     def __init__(self, number: int, text: str = "") -> None:
-        super().__init__(text or os.strerror(number))
-        self.errno = number
-        self.text = text
+        super().__init__("change or read the network configuration", number, text)
 
 
 class Request(NamedTuple):
@@ -159,7 +159,10 @@ class Rtnetlink:
     def _receive(self, sequence: int, *, single: bool) -> list[Any]:
         answers: list[Any] = []
         while True:
-            data = self._socket.recv(1 << 18)
+            try:
+                data = self._socket.recv(1 << 18)
+            except TimeoutError:
+                raise NetlinkError(errno.ETIMEDOUT) from None
             offset = 0
             while offset + _HEADER.size <= len(data):
                 length, kind, flags, number, _ = _HEADER.unpack_from(data, offset)
