@@ -19,7 +19,7 @@ info = back.get_attr("IFLA_LINKINFO").get_attr("IFLA_INFO_DATA")
 print(json.dumps([messages.LIGHT, sorted(sys.modules), info.get_attr("IFLA_IPVLAN_FLAGS"),
                   info.get_attr("IFLA_IPVLAN_MODE"), back.get_attr("IFLA_LINK")]))
 """
-HEAVY = ("pyroute2.ndb", "pyroute2.iproute", "asyncio", "multiprocessing", "netaddr", "rich")
+HEAVY = ("pyroute2.ndb", "pyroute2.iproute", "asyncio", "netaddr", "rich")
 
 
 def report(before: str) -> list[object]:
