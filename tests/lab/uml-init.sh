@@ -39,8 +39,8 @@ modprobe -a ipv6 dummy macvlan ipvlan 8021q veth bridge bonding vrf
 ip link set lo up
 
 echo "=== User Mode Linux begins"
-sh /run/job/work.sh
-echo $? > /run/job/status
+# Through a pipe: the console is a terminal, and programs would draw on it.
+{ sh /run/job/work.sh; echo $? >/run/job/status; } 2>&1 | cat
 echo "=== User Mode Linux ends"
 sync
 poweroff -f
