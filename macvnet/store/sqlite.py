@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from macvnet.errors import MacvnetError, StoreError
-from macvnet.store import statedir
+from macvnet.store import statedir, walguard
 from macvnet.store.backend import MAX_OPERATIONS, Guard, Operation, Row, StoreConflict
 from macvnet.text import quoted
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x6D76_6E74  # "mvnt"
 SCHEMA_VERSION = 1
 LOCK_SECONDS = 30.0
+# The log is read when a first connection opens it: short logs open quickly.
+CHECKPOINT_PAGES = 200
 
 # The row with the empty key holds the revision of the last commit.
 _SCHEMA = (
@@ -57,7 +59,12 @@ class SqliteBackend:
         self.read_only = read_only
         self._connection: sqlite3.Connection | None = None
         self._pid = 0
+        self._guard: tuple[int, int] | None = None
         self._lock = threading.RLock()
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # may come late, when the interpreter is going down
+            self.close()
 
     def get(self, key: str) -> Row | None:
         """The row of a key."""
@@ -113,9 +120,12 @@ class SqliteBackend:
     def close(self) -> None:
         """Close the connection, if this process has one."""
         connection, self._connection = self._connection, None
+        guard, self._guard = self._guard, None
         if connection and self._pid == os.getpid():
             with suppress(sqlite3.Error):
                 connection.close()
+            if guard:
+                walguard.leave(guard)
         elif connection:
             _inherited.append(connection)
 
@@ -162,6 +172,8 @@ class SqliteBackend:
         connection = self._open()
         if connection is not None:
             self._connection, self._pid = connection, os.getpid()
+            with suppress(OSError):  # no more descriptors: it works without
+                self._guard = walguard.enter(self.path)
         return connection
 
     def _open(self) -> sqlite3.Connection | None:
@@ -184,6 +196,7 @@ class SqliteBackend:
                 self._initialise(connection)
             if not self.read_only:
                 connection.execute("PRAGMA synchronous = FULL")
+                connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         except BaseException:
             connection.close()
             raise
