@@ -8,7 +8,7 @@ import click
 
 from macvnet.cli import wanted
 from macvnet.cli.invocation import Invocation
-from macvnet.cli.parameters import Flag, command
+from macvnet.cli.parameters import Flag, command, dry_run
 
 
 @command(
@@ -23,6 +23,7 @@ from macvnet.cli.parameters import Flag, command
     Flag(["-t", "--tty"], help="Give the command a terminal."),
     Flag(["--rm"], help="Accepted for docker's sake: the endpoint always goes with the command."),
     click.Option(["--dns"], multiple=True, metavar="IP", help="Nameserver. Repeat for more."),
+    dry_run(),
     click.Argument(["command"], nargs=-1, required=True, metavar="COMMAND [ARG...]"),
     context_settings={"allow_interspersed_args": False},
     epilog="""
@@ -38,6 +39,7 @@ def run(
     /,
     networks: tuple[str, ...],
     command: tuple[str, ...],
+    dry_run: bool | None,
     **given: Any,
 ) -> int:
     """Run a command in new network and mount namespaces, on networks.
@@ -60,4 +62,9 @@ def run(
             dns=given["dns"],
             remove=bool(given["rm"]),
         )
-        return runner.run(engine, request, note=invocation.note)
+        if dry_run:
+            from macvnet.runner.foresee import foresee
+
+            invocation.changes(foresee(engine, request))
+            return 0
+        return runner.run(engine, request, note=invocation.note, on_started=invocation.out)

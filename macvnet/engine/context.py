@@ -115,7 +115,8 @@ class Context:
             if opened is not None:
                 opened.close()
         if "namespace" in self.__dict__:
-            self.namespace.close()
+            # Opened anew when it is asked for again.
+            self.__dict__.pop("namespace").close()
         self._store = self._reader = self._netlink = None
 
     @contextmanager

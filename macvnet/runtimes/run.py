@@ -1,13 +1,18 @@
-"""A sandbox that ``macvnet run`` made, by the name it was given."""
+"""A sandbox that ``macvnet run`` made, by the name it was given.
+
+Knows how a run is found to live still; making and ending one is the runner's.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 from macvnet import keys
 from macvnet.errors import InvalidRequest, NotFound
-from macvnet.kernel.namespaces import Namespace
+from macvnet.kernel.namespaces import Namespace, boot_id
 from macvnet.model import Owner
 from macvnet.runtimes import Target
-from macvnet.store import Store
+from macvnet.store import Reader, Store
 from macvnet.text import quoted
 
 NAME = "run"
@@ -22,8 +27,6 @@ def owner(name: str) -> Owner:
 
 def open_target(name: str, store: Store) -> Target:
     """The namespace of the run's command; NotFound once it has ended."""
-    from macvnet.runner import resolve_run
-
     found = owner(name)
     pid, path = resolve_run(store, name)
     namespace = Namespace.open(path)
@@ -38,3 +41,29 @@ def open_target(name: str, store: Store) -> Target:
 def knows(name: str, store: Store) -> bool:
     """Whether a run of that name is recorded."""
     return bool(name) and "/" not in name and store.get(keys.run(name)) is not None
+
+
+def resolve_run(store: Reader, name: str) -> tuple[int, str]:
+    """PID of the run's command and the path of its namespace; NotFound unless it lives."""
+    record = store.get(keys.run(name))
+    if record is None or not lives(record):
+        raise NotFound(f"there is no run {quoted(name)}", "macvnet run --name NAME ...")
+    pid = int(record["pid"])
+    return pid, f"/proc/{pid}/ns/net"
+
+
+def lives(record: dict[str, Any]) -> bool:
+    """Whether the recorded command is still the same process, in the same boot."""
+    if record["boot_id"] != boot_id():
+        return False
+    return start_time(int(record["pid"])) == int(record["start"])
+
+
+def start_time(pid: int) -> int | None:
+    """When a process began, in clock ticks since boot (proc(5)); None if it has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
