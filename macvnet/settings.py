@@ -88,14 +88,16 @@ def _read(path: str, *, required: bool) -> str | None:
         ) from error
     except OSError as error:
         raise _unreadable(path, error) from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         _refuse_foreign(path, os.fstat(descriptor))
-        try:
-            directory = os.path.dirname(os.path.realpath(path))
-            _refuse_foreign(directory, os.stat(directory), directory=True)
+        directory = os.path.dirname(os.path.realpath(path))
+        _refuse_foreign(directory, os.stat(directory), directory=True)
+        with open(descriptor, "rb", closefd=False) as file:
             content = file.read(LARGEST + 1)
-        except OSError as error:
-            raise _unreadable(path, error) from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    finally:
+        os.close(descriptor)
     if len(content) > LARGEST:
         raise InvalidRequest(
             f"config file {quoted(path)} is larger than {LARGEST} bytes", "a smaller file"

@@ -12,7 +12,7 @@ from macvnet.cli.parameters import command, dry_run
 from macvnet.text import printable
 
 if TYPE_CHECKING:
-    from macvnet.engine import Connected
+    from macvnet.engine.connect import Connected
 
 
 @command(

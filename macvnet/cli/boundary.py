@@ -13,8 +13,8 @@ from types import FrameType
 
 import click
 
-from macvnet.cli.invocation import Invocation
-from macvnet.errors import Interrupted, KernelRefused, MacvnetError, UsageError
+from macvnet.cli.invocation import Invocation, OutputClosed, flush
+from macvnet.errors import Interrupted, MacvnetError, UsageError
 from macvnet.text import printable
 
 BROKEN_PIPE = 128 + signal.SIGPIPE
@@ -44,18 +44,17 @@ def listen() -> None:
 
 def guarded(invocation: Invocation, work: Callable[[], int]) -> int:
     """Run ``work``, report what goes wrong, return the exit status."""
-    try:
-        status = _reported(invocation, work)
-        _flush()
-        return status
-    except BrokenPipeError:
+    status = _reported(invocation, work)
+    last = _reported(invocation, _flushed)
+    if last:
+        # The interpreter flushes once more when it ends, and would complain of its own.
         _silence_stdout()
-        return BROKEN_PIPE
-    except OSError as error:
-        _silence_stdout()
-        refused = KernelRefused("write to the standard output", error.errno or 0)
-        invocation.error(refused)
-        return refused.exit_status
+    return status or last
+
+
+def _flushed() -> int:
+    flush()
+    return 0
 
 
 def _reported(invocation: Invocation, work: Callable[[], int]) -> int:
@@ -73,31 +72,15 @@ def _reported(invocation: Invocation, work: Callable[[], int]) -> int:
         return _tell(invocation, Interrupted(stop.number))
     except (KeyboardInterrupt, click.Abort):
         return _tell(invocation, Interrupted(signal.SIGINT))
-    except BrokenPipeError:
-        raise
+    except OutputClosed:
+        return BROKEN_PIPE
     except Exception as error:
-        if _of_stdout(error):
-            raise
         return _bug(invocation, error)
 
 
 def _tell(invocation: Invocation, error: MacvnetError) -> int:
     invocation.error(error)
     return error.exit_status
-
-
-def _of_stdout(error: Exception) -> bool:
-    """Whether writing results failed (a full disk, say), which is no bug of ours."""
-    if not isinstance(error, OSError) or error.__traceback__ is None:
-        return False
-    step = error.__traceback__
-    while step.tb_next is not None:
-        step = step.tb_next
-    return step.tb_frame.f_code in (Invocation.out.__code__, Invocation._aside.__code__)
-
-
-def _flush() -> None:
-    sys.stdout.flush()
 
 
 def _silence_stdout() -> None:

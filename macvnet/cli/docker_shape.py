@@ -111,7 +111,7 @@ def _usage(engine: Engine, network: Network) -> dict[str, Any]:
 
     counters: dict[str, Any] = {}
     for pool in () if network.config_only else network.pools:
-        usage = allocation.usage(engine.store, network.segment, pool)
+        usage = allocation.usage(engine.reader, network.segment, pool)
         counters[str(pool.subnet)] = {
             "IPsInUse": min(usage.in_use, SATURATED),
             "DynamicIPsAvailable": min(usage.available, SATURATED),

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from macvnet.errors import MacvnetError
+from macvnet.errors import KernelRefused, MacvnetError
 from macvnet.text import printable
 
 if TYPE_CHECKING:
@@ -19,6 +19,29 @@ if TYPE_CHECKING:
     from macvnet.settings import Settings
 
 Opener = Callable[..., Any]
+
+
+class OutputClosed(Exception):
+    """Whoever read our results has gone (``| head``)."""
+
+
+def write(text: str) -> None:
+    """Write results. KernelRefused where that fails, OutputClosed where nobody reads on."""
+    _attempt(lambda: sys.stdout.write(text))
+
+
+def flush() -> None:
+    """Bring out what was written; raises as ``write``."""
+    _attempt(sys.stdout.flush)
+
+
+def _attempt(output: Callable[[], object]) -> None:
+    try:
+        output()
+    except BrokenPipeError as error:
+        raise OutputClosed from error
+    except OSError as error:
+        raise KernelRefused("write to the standard output", error.errno or 0) from error
 
 
 class Invocation:
@@ -55,7 +78,7 @@ class Invocation:
 
     def out(self, line: str = "") -> None:
         """One line of results. The caller makes foreign text printable."""
-        sys.stdout.write(line + "\n")
+        write(line + "\n")
 
     def note(self, text: str) -> None:
         """One sentence that is worth knowing and no error."""
@@ -67,9 +90,13 @@ class Invocation:
 
     def error(self, error: MacvnetError) -> None:
         """A refusal: what is wrong, and what to type."""
-        self._aside(f"macvnet: {printable(error.message)}")
+        try:
+            flush()
+        except (OutputClosed, MacvnetError):
+            pass  # the boundary meets it again, and this is to be told first
+        self.tell(f"macvnet: {printable(error.message)}")
         if error.hint:
-            self._aside(f"hint: {printable(error.hint)}")
+            self.tell(f"hint: {printable(error.hint)}")
 
     def changes(self, changes: Iterable[Change]) -> None:
         """What a dry run would do, a line each."""
@@ -81,7 +108,11 @@ class Invocation:
 
     def _aside(self, line: str) -> None:
         # Results come first where both streams are one terminal or one file.
-        sys.stdout.flush()
+        flush()
+        self.tell(line)
+
+    def tell(self, line: str) -> None:
+        """A line for stderr."""
         try:
             sys.stderr.write(line + "\n")
             sys.stderr.flush()

@@ -50,7 +50,7 @@ def _nothing() -> int:
     """docker network alone: help on stderr, success."""
     ctx = click.get_current_context()
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help(), err=True)
+        ctx.obj.tell(ctx.get_help())
     return 0
 
 
@@ -100,7 +100,7 @@ def _standard_streams() -> None:
     sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115 - open until the end
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 

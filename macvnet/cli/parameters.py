@@ -78,8 +78,27 @@ def global_options() -> list[click.Parameter]:
     ]
 
 
+def _show_help(ctx: click.Context, option: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        ctx.obj.out(ctx.get_help())
+        ctx.exit()
+
+
 class _Docker(click.Command):
     """What commands and the group of them share: syntax and help."""
+
+    def get_help_option(self, ctx: click.Context) -> click.Option:
+        """click's own writes past our handling of a full disk and of a closed pipe."""
+        if self._help_option is None:
+            self._help_option = click.Option(
+                self.get_help_option_names(ctx),
+                is_flag=True,
+                is_eager=True,
+                expose_value=False,
+                callback=_show_help,
+                help="Show this message and leave.",
+            )
+        return self._help_option
 
     def _line(self, ctx: click.Context, arguments: list[str]) -> syntax.Line:
         kinds: dict[str, str] = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from macvnet.cli.invocation import Invocation
+from macvnet.cli.invocation import Invocation, flush, write
 from macvnet.cli.parameters import Flag, command, dry_run
 from macvnet.errors import MacvnetError, NotFound
 from macvnet.text import printable
@@ -109,8 +109,8 @@ def prune(
 
 
 def _confirmed() -> bool:
-    sys.stdout.write(WARNING)
-    sys.stdout.flush()
+    write(WARNING)
+    flush()
     return sys.stdin.readline(4096).strip() in ("y", "Y")
 
 

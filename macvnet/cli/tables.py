@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from macvnet.cli.invocation import write
 from macvnet.text import printable
 
 MINIMUM, PADDING = 10, 3  # docker's tabwriter (cli/command/formatter)
@@ -18,7 +19,7 @@ def show(headers: Sequence[str], rows: Rows) -> None:
     if sys.stdout.isatty():
         _drawn(headers, cells)
     else:
-        sys.stdout.write(plain(headers, cells))
+        write(plain(headers, cells))
 
 
 def plain(headers: Sequence[str], rows: Rows) -> str:
@@ -49,4 +50,7 @@ def _drawn(headers: Sequence[str], rows: Rows) -> None:
     for row in rows:
         # Text, never markup: what stands in brackets in a name is a name.
         table.add_row(*(Text(cell) for cell in row))
-    Console(file=sys.stdout, markup=False, highlight=False, emoji=False).print(table)
+    console = Console(file=sys.stdout, markup=False, highlight=False, emoji=False)
+    with console.capture() as captured:
+        console.print(table)
+    write(captured.get())

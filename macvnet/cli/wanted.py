@@ -12,7 +12,7 @@ import click
 
 from macvnet.cli.parameters import Integer, Slice
 from macvnet.cli.syntax import integer, split_list
-from macvnet.errors import InvalidRequest, NotFound
+from macvnet.errors import InvalidRequest
 from macvnet.model import EndpointRequest
 from macvnet.text import nearest, quoted
 
@@ -147,20 +147,8 @@ def resolve_only(
 ) -> tuple[tuple[str, EndpointRequest], ...]:
     """Put the only network there is in the place of "" (flags without ``--network``).
 
-    InvalidRequest, listing the choices, where there are several; NotFound where there is none.
+    Raises as ``Engine.only_network``.
     """
     if not asked or asked[0][0]:
         return asked
-    names = sorted(network.name for network in engine.networks() if not network.config_only)
-    if not names:
-        raise NotFound("there is no network", "macvnet create --help")
-    if len(names) > 1:
-        raise InvalidRequest(
-            f"there are {len(names)} networks to choose from", f"--network {_choices(names)}"
-        )
-    return ((names[0], asked[0][1]),)
-
-
-def _choices(names: list[str], shown: int = 10) -> str:
-    more = f" or one of {len(names) - shown} more" if len(names) > shown else ""
-    return " or ".join(names[:shown]) + more
+    return ((engine.only_network().id, asked[0][1]),)

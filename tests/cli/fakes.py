@@ -114,7 +114,7 @@ class FakeEngine:
         self.known = list(networks)
         self.joined: dict[str, list[Endpoint]] = {}
         self.asked: list[tuple[Any, ...]] = []
-        self.store = EmptyStore()
+        self.reader = EmptyStore()
         self.settings = Settings()
         self.busy: set[str] = set()
         self.trace: Callable[[str], None] | None = None
@@ -162,6 +162,13 @@ class FakeEngine:
 
     def networks(self) -> list[Network]:
         return list(self.known)
+
+    def only_network(self) -> Network:
+        if not self.known:
+            raise NotFound("there is no network to attach to", "macvnet create")
+        if len(self.known) > 1:
+            raise Conflict("there are 2 networks: lan, v50", "--network lan")
+        return self.known[0]
 
     def endpoints(self, of: Network) -> list[Endpoint]:
         return self.joined.get(of.id, [])

@@ -1,0 +1,56 @@
+"""Whatever is typed: an exit status of ours, words on stderr, never a traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from unittest import mock
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from macvnet.cli.invocation import Invocation
+from macvnet.cli.main import ALIASES, COMMANDS, cli, run
+from tests.cli.fakes import FakeEngine, network
+
+CONTEXT = cli.make_context("macvnet", [], resilient_parsing=True)
+NAMES = [*COMMANDS, *ALIASES]
+FLAGS = sorted(
+    {
+        option
+        for name in COMMANDS
+        for command in [cli.get_command(CONTEXT, name)]
+        if command is not None
+        for param in command.get_params(CONTEXT)
+        for option in param.opts
+        if option.startswith("-") and option not in ("--config",)
+    }
+)
+WORDS = st.one_of(
+    st.sampled_from(FLAGS),
+    st.sampled_from(["lan", "4242", "--", "-", "", "=", "a,b", "k=v", "json", "until=1h", "-itd"]),
+    st.sampled_from(["lan,ip=1", '"', "name=(", "true", "false", "--x", "-1", "\udcff", "\x1b[0m"]),
+    st.builds("{}={}".format, st.sampled_from(FLAGS), st.text(max_size=8)),
+    st.text(max_size=10),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(WORDS, max_size=3), st.sampled_from(NAMES), st.lists(WORDS, max_size=7))
+def test_every_command_line_ends_with_a_status_of_ours(
+    before: list[str], name: str, after: list[str]
+) -> None:
+    engine = FakeEngine(network("lan", 1))
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch("sys.stdin", io.StringIO("y\n")),
+        mock.patch("macvnet.runner.run", return_value=0),
+        mock.patch("macvnet.runner.foresee.foresee", return_value=()),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        status = run([*before, name, *after], Invocation(engine))
+    assert 0 <= status <= 13, err.getvalue()
+    assert status != 1, err.getvalue()
+    assert status == 0 or err.getvalue().startswith("macvnet: ")
+    assert "\x1b" not in out.getvalue() + err.getvalue()

@@ -1,0 +1,70 @@
+"""Imports point downwards, and a command line imports no more than it needs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_contracts_on_imports_hold() -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+LIST = """
+import json, sys
+before = set(sys.modules)
+from macvnet.cli.main import run
+status = run(sys.argv[1:])
+sys.stderr.write(json.dumps([status, sorted(set(sys.modules) - before)]))
+"""
+
+
+def loaded(*arguments: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", LIST, *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    status, modules = json.loads(done.stderr.splitlines()[-1])
+    assert status in (0, 2)
+    return set(modules)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
+def test_the_first_help_costs_click_and_the_command_line_only(arguments: list[str]) -> None:
+    ours = {name for name in loaded(*arguments) if name.startswith("macvnet")}
+    assert ours == {
+        "macvnet",
+        "macvnet.cli",
+        "macvnet.cli.boundary",
+        "macvnet.cli.invocation",
+        "macvnet.cli.main",
+        "macvnet.cli.parameters",
+        "macvnet.cli.syntax",
+        "macvnet.errors",
+        "macvnet.text",
+    }
+
+
+@pytest.mark.parametrize("command", ["create", "ls", "inspect", "attach", "run", "prune"])
+def test_the_help_of_a_command_needs_no_engine(command: str) -> None:
+    modules = loaded(command, "--help")
+    heavy = ("pyroute2", "netaddr", "sqlite3", "rich", "tomli", "difflib", "dataclasses")
+    engine = ("macvnet.engine", "macvnet.kernel", "macvnet.store", "macvnet.settings")
+    assert not modules.intersection((*heavy, *engine))
