@@ -11,16 +11,18 @@ is a file that the work leaves, and a list of tests that were really executed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from tests.lab import processes
 
 ROOT = Path(__file__).resolve().parents[2]
 INIT = Path(__file__).with_name("uml-init.sh")
@@ -69,7 +71,9 @@ def boot(script: str, job: Path, *, timeout: float) -> Outcome:
     (job / "work.sh").write_text(script)
     machine = subprocess.Popen(
         [
-            *("setpriv", "--pdeathsig", "TERM", "--"),
+            # In a PID namespace, because its helper processes would survive its violent end.
+            *("setpriv", "--pdeathsig", "KILL", "--"),
+            *("unshare", "--pid", "--fork", "--kill-child", "--"),
             *("linux.uml", f"mem={MEMORY}M", "root=/dev/root", "rootfstype=hostfs"),
             *("rootflags=/", "ro", "quiet", "con=null", "con0=fd:0,fd:1"),
             *(f"macvnet_job={job}", "init=/bin/sh", "--", str(INIT)),
@@ -132,10 +136,21 @@ def script_for(argv: Sequence[str], env: dict[str, str]) -> str:
     return f"{exports}cd {shlex.quote(str(ROOT))} || exit 1\nexec {shlex.join(argv)}\n"
 
 
+@contextlib.contextmanager
+def _job() -> Iterator[Path]:
+    """A folder for one job; those that killed runs left go first."""
+    processes.reap_dead_labs()
+    folder = processes.temporary_folder(processes.new_lab_id())
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def run(argv: Sequence[str], *, timeout: float, env: dict[str, str] | None = None) -> int:
     """Run a command inside; its exit status, or 1 with a message."""
-    with tempfile.TemporaryDirectory(prefix="macvnet-uml-") as folder:
-        return _status(boot(script_for(argv, env or {}), Path(folder), timeout=timeout), timeout)
+    with _job() as job:
+        return _status(boot(script_for(argv, env or {}), job, timeout=timeout), timeout)
 
 
 def _status(outcome: Outcome, timeout: float) -> int:
@@ -160,8 +175,7 @@ def run_pytest(arguments: Sequence[str], *, timeout: float, everything: bool) ->
         "PYTHONUNBUFFERED": "1",
     }
     argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--color=no", *arguments]
-    with tempfile.TemporaryDirectory(prefix="macvnet-uml-") as folder:
-        job = Path(folder)
+    with _job() as job:
         status = _status(boot(script_for(argv, env), job, timeout=timeout), timeout)
         executed = _lines(job / "executed")
         ledger = os.environ.get("MACVNET_TEST_LEDGER")
