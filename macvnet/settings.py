@@ -11,6 +11,7 @@ import stat
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from macvnet import option_keys
 from macvnet.addresses import WIDTH, Address, Subnet
 from macvnet.errors import InvalidRequest, NotFound, PermissionDenied
 from macvnet.text import nearest, printable, quoted
@@ -207,6 +208,8 @@ def _options(judge: _Judge, value: Any) -> dict[str, str]:
         raise judge.refuse(("options",), "options must be a table", "[options]")
     defaults = {}
     for key, setting in value.items():
+        if key not in option_keys.ALL:
+            raise judge.unknown(("options", key), option_keys.ALL)
         if isinstance(setting, bool):
             defaults[key] = "true" if setting else "false"
         elif isinstance(setting, (str, int)):

@@ -6,7 +6,7 @@ import secrets
 import time
 from typing import NamedTuple
 
-from macvnet import keys, rules
+from macvnet import keys, option_keys, rules
 from macvnet.addresses import IPV4, IPV6, Subnet
 from macvnet.drivers import Driver, driver
 from macvnet.drivers.options import ENABLE_IPV4, ENABLE_IPV6, boolean
@@ -147,11 +147,9 @@ def _draft(ctx: Context, request: CreateRequest) -> Draft:
 
 def _draft_on_parent(ctx: Context, request: CreateRequest, network: Network) -> Draft:
     kind = driver(request.driver or "macvlan")
-    options = {
-        key: value
-        for key, value in ctx.settings.option_defaults.items()
-        if not _foreign_default(kind, key)
-    }
+    # A default for another driver's key does not concern this one.
+    mine = (*option_keys.COMMON, *option_keys.OF_DRIVER[kind.NAME])
+    options = {k: v for k, v in ctx.settings.option_defaults.items() if k in mine}
     options.update(network.options)
     link = kind.parse(options)
     prospect = parents.look(ctx, kind, link, network.id)
@@ -175,13 +173,6 @@ def _draft_on_parent(ctx: Context, request: CreateRequest, network: Network) -> 
             f"mtu {link.mtu} is below the 1280 bytes that IPv6 needs (RFC 8200)", "-o mtu=1280"
         )
     return Draft(network, request, kind, plans, prospect, tuple(sharers))
-
-
-def _foreign_default(kind: Driver, key: str) -> bool:
-    """A default from the configuration for another driver's key does not concern this one."""
-    return key.partition("_")[0] in ("macvlan", "ipvlan", "passthru") and not key.startswith(
-        ("macvlan", "passthru") if kind.NAME == "macvlan" else ("ipvlan",)
-    )
 
 
 def _check_scope(request: CreateRequest) -> None:
