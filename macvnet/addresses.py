@@ -98,9 +98,7 @@ class Subnet(NamedTuple):
         return isinstance(address, Address) and self.holds(address)
 
     def overlaps(self, other: Subnet) -> bool:
-        return (
-            self.family == other.family and self.first <= other.last and other.first <= self.last
-        )
+        return self.family == other.family and self.first <= other.last and other.first <= self.last
 
     @property
     def broadcast(self) -> int | None:

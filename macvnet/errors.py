@@ -77,9 +77,7 @@ class KernelRefused(MacvnetError):
     exit_status = 8
     summary = "the kernel refused"
 
-    def __init__(
-        self, operation: str, errno: int, text: str = "", hint: str | None = None
-    ) -> None:
+    def __init__(self, operation: str, errno: int, text: str = "", hint: str | None = None) -> None:
         reason = text or os.strerror(errno)
         super().__init__(f"cannot {operation}: {reason}", hint)
         self.operation = operation

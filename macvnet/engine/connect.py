@@ -281,7 +281,7 @@ def _remark(ctx: Context, target: Target, joined: Sequence[Connected]) -> None:
     if joined and loopback is not None and not loopback.up:
         ctx.note(
             f"lo is down in {target.owner}: programs that talk to themselves will fail "
-            f"({target.command_prefix} link set lo up)"
+            f"({target.enter} ip link set lo up)"
         )
 
 

@@ -38,7 +38,7 @@ class Inside(NamedTuple):
 
 def inside(ctx: Context, target: Target) -> Inside:
     """Open the target's rtnetlink; the caller closes it."""
-    netlink = Rtnetlink(target.namespace, trace=ctx.trace, prefix=target.command_prefix)
+    netlink = Rtnetlink(target.namespace, trace=ctx.trace, enter=target.enter)
     return Inside(target, netlink)
 
 
@@ -119,7 +119,8 @@ def configure(
         written = True
         # Without addresses of ours, what the link speaks is the user's affair.
         if wants_ipv6 or network.ipam_driver != NULL:
-            written = sysctl.write("ipv6", name, "disable_ipv6", "0" if wants_ipv6 else "1")
+            value = "0" if wants_ipv6 else "1"
+            written = sysctl.write("ipv6", name, "disable_ipv6", value, at.netlink.tell)
         if wants_ipv6 and not written:
             raise KernelRefused(
                 f"use IPv6 in {at.target.owner}",
@@ -127,7 +128,7 @@ def configure(
                 hint="the kernel has no IPv6; leave the IPv6 --subnet out",
             )
         for family, key, value in endpoint_sysctls:
-            if not sysctl.write(family, name, key, value):
+            if not sysctl.write(family, name, key, value, at.netlink.tell):
                 raise KernelRefused(f"set net.{family}.conf.{name}.{key}", errno.ENOENT)
     try:
         if endpoint.explicit_mac and link.mac != endpoint.mac:

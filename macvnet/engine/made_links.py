@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import secrets
 import time
+from collections.abc import Callable
 
 from macvnet import keys
 from macvnet.engine.context import Context
@@ -94,7 +95,7 @@ def make(ctx: Context, made: MadeLink) -> LinkInfo:
     if link is None:
         raise KernelRefused(f"find the link {made.tag} just made", errno.ENODEV)
     try:
-        _silence(made.tag)
+        _silence(made.tag, netlink.tell)
         netlink.change(links.change(link.ifindex, made.tag, ifname=made.name, ifalias=made.tag))
         netlink.change(links.change(link.ifindex, made.name, flags=IFF_UP))
     except NetlinkError as error:
@@ -113,15 +114,15 @@ def make(ctx: Context, made: MadeLink) -> LinkInfo:
     return found or link
 
 
-def _silence(name: str) -> None:
+def _silence(name: str, tell: Callable[[str], None]) -> None:
     """No address and no route of the link's own accord, and no ARP answers for the host's.
 
     Links get an fe80:: address and believe routers as soon as they are up, so
     this comes before.
     """
-    sysctl.write("ipv6", name, "disable_ipv6", "1")
-    sysctl.write("ipv6", name, "accept_ra", "0")
-    sysctl.write("ipv4", name, "arp_ignore", "8")
+    sysctl.write("ipv6", name, "disable_ipv6", "1", tell)
+    sysctl.write("ipv6", name, "accept_ra", "0", tell)
+    sysctl.write("ipv4", name, "arp_ignore", "8", tell)
 
 
 def _remove_quietly(ctx: Context, ifindex: int, name: str) -> None:

@@ -40,7 +40,7 @@ def assign(netlink: Rtnetlink, namespace: Namespace) -> int:
         message["attrs"] = [["NETNSA_NSID", number], ["NETNSA_FD", namespace.fd]]
         try:
             netlink.change(
-                Request(message, RTM_NEWNSID, 0, f"netns set {namespace.origin} {number}")
+                Request(message, RTM_NEWNSID, 0, f"netns set {_name(namespace)} {number}")
             )
         except NetlinkError as error:
             if error.errno == errno.EEXIST:
@@ -52,6 +52,11 @@ def assign(netlink: Rtnetlink, namespace: Namespace) -> int:
         else:
             return number
     raise KernelRefused("number the namespace", errno.ENOSPC)
+
+
+def _name(namespace: Namespace) -> str:
+    """``ip netns set`` takes a name under /run/netns or a path."""
+    return namespace.origin.removeprefix("/run/netns/")
 
 
 def exists(netlink: Rtnetlink, number: int) -> bool:

@@ -66,8 +66,8 @@ class Request(NamedTuple):
 class Rtnetlink:
     """A socket for rtnetlink in ``namespace`` (None: the one this thread is in).
 
-    ``trace`` receives each changing request as an ``ip`` command; ``prefix``
-    is how such a command reaches the namespace ("ip", "nsenter ... ip").
+    ``trace`` receives each changing request as an ``ip`` command; ``enter`` is
+    what stands before a command to run it in the namespace ("" for this one).
     """
 
     def __init__(
@@ -75,10 +75,10 @@ class Rtnetlink:
         namespace: Namespace | None = None,
         *,
         trace: Callable[[str], None] | None = None,
-        prefix: str = "ip",
+        enter: str = "",
     ) -> None:
         self._trace = trace
-        self._prefix = prefix
+        self._enter = enter
         self._sequence = 0
         if namespace is None:
             self._socket = _open_socket()
@@ -110,8 +110,8 @@ class Rtnetlink:
 
         Raises NetlinkError with the kernel's errno, PermissionDenied for EPERM.
         """
-        if self._trace is not None and request.command:
-            self._trace(f"{self._prefix} {request.command}")
+        if request.command:
+            self.tell(f"ip {request.command}")
         self._send(request.message, request.kind, request.flags | NLM_F_REQUEST | NLM_F_ACK)
         try:
             self._receive(self._sequence, single=True)
@@ -122,6 +122,11 @@ class Rtnetlink:
                     "run macvnet as root",
                 ) from None
             raise
+
+    def tell(self, command: str) -> None:
+        """Trace what is about to be done in the namespace, as a command."""
+        if self._trace is not None:
+            self._trace(f"{self._enter} {command}".lstrip())
 
     def get(self, message: Any, kind: int) -> Any | None:
         """One object, or None where the kernel says it is not there."""

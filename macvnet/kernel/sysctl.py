@@ -8,6 +8,7 @@ are writable even if the container has them read-only.
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 
 from macvnet.errors import KernelRefused
 
@@ -25,12 +26,16 @@ def read(family: str, ifname: str, key: str) -> str | None:
         return None
 
 
-def write(family: str, ifname: str, key: str, value: str) -> bool:
-    """Set net.FAMILY.conf.IFNAME.KEY.
+def write(
+    family: str, ifname: str, key: str, value: str, tell: Callable[[str], None] | None = None
+) -> bool:
+    """Set net.FAMILY.conf.IFNAME.KEY; ``tell`` hears of it as a command first.
 
     False where the kernel has no such key (IPv6 compiled out, say); raises
     KernelRefused if it cannot be written.
     """
+    if tell is not None:
+        tell(f"sysctl -w {_path(family, ifname, key)[len('/proc/sys/') :]}={value}")
     try:
         with open(_path(family, ifname, key), "w", encoding="ascii") as file:
             file.write(value)

@@ -25,12 +25,12 @@ class Target(NamedTuple):
     pid: int | None
 
     @property
-    def command_prefix(self) -> str:
-        """How an ``ip`` command reaches the sandbox, for people to read."""
+    def enter(self) -> str:
+        """What stands before a command to run it in the sandbox, for people to read."""
         if self.owner.runtime == "netns":
-            return f"ip -n {self.owner.name}"
+            return f"ip netns exec {self.owner.name}"
         path = f"/proc/{self.pid}/ns/net" if self.pid else self.owner.name
-        return f"nsenter --net={path} ip"
+        return f"nsenter --net={path}"
 
 
 class Runtime(Protocol):
