@@ -84,13 +84,12 @@ class Lab:
         self.id = processes.new_lab_id()
         self._stack = contextlib.ExitStack()
         processes.close_at_exit(id(self), self._stack)
-        self._namespaces: set[int] = set()
+        self._machines: list[Machine] = []
         self._numbers: dict[str, int] = {}
         try:
             self.folder = processes.temporary_folder(self.id)
             self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
-            # Last in, first out: machines end before their namespaces are combed for processes.
-            self._stack.callback(processes.end_processes, self.id, self._namespaces)
+            self._stack.callback(processes.end_processes, self.id, set())
             self._build(host, router, nics, default_route)
         except BaseException:
             self.close()
@@ -127,7 +126,7 @@ class Lab:
 
     def _add(self, kind: type[M], name: str, prepare: str) -> M:
         machine = kind(self.env, name, processes.Holder(self.id, prepare))
-        self._namespaces.add(os.fstat(machine.fd).st_ino)
+        self._machines.append(machine)
         self._stack.callback(machine.close)
         return machine
 
@@ -160,7 +159,7 @@ class Lab:
         subprocess.run(["ip", "netns", "add", name], check=True)
         path = f"/run/netns/{name}"
         machine = Named(self.env, name, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
-        self._namespaces.add(os.fstat(machine.fd).st_ino)
+        self._machines.append(machine)
         self._stack.callback(machine.close)
         return machine
 
@@ -175,6 +174,9 @@ class Lab:
     def close(self) -> None:
         """End all machines and every process in them, and remove the files."""
         processes.closed(id(self))
+        # While they are open: the inode of one that is closed may be somebody else's by now.
+        inodes = {os.fstat(machine.fd).st_ino for machine in self._machines if machine.fd >= 0}
+        processes.end_processes(self.id, inodes)
         self._stack.close()
 
     def __enter__(self) -> Lab:

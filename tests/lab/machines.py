@@ -215,6 +215,7 @@ class Machine:
         """End the process and let go of the namespace, which then dies."""
         self._end_started()
         self._holder.close()
+        self.fd = -1
 
     def __enter__(self) -> Machine:
         return self
