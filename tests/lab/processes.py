@@ -80,10 +80,11 @@ def visible_outside(path: str) -> bool:
 
 
 class _Spawner:
-    """Starts every holder from one thread that lives as long as the process.
+    """Starts every holder from a thread that lives as long as the process.
 
     The kernel sends the death signal when the *thread* that made the child
-    ends, so holders must not be made from short-lived threads.
+    ends, so holders must not be made from short-lived threads. The main thread
+    starts its own: a second one would take signals that a test has blocked.
     """
 
     def __init__(self) -> None:
@@ -92,6 +93,8 @@ class _Spawner:
 
     def start(self, argv: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
         private_mounts()
+        if threading.current_thread() is threading.main_thread():
+            return self._start(argv, env)
         if self._pool is None or self._pid != os.getpid():
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="lab-spawner")
             self._pid = os.getpid()
