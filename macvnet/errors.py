@@ -121,13 +121,13 @@ class PartlyDone(MacvnetError):
 
 
 class Interrupted(MacvnetError):
-    """SIGINT or SIGTERM came; what had been begun was undone."""
+    """SIGINT or SIGTERM came; what was not finished has been undone."""
 
     exit_status = 130
     summary = "interrupted"
 
     def __init__(self, signal_number: int) -> None:
-        super().__init__("interrupted, what had been begun was undone")
+        super().__init__("interrupted, what was not finished has been undone")
         self.exit_status = 128 + signal_number
 
 

@@ -7,20 +7,21 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 from macvnet import keys
-from macvnet.addresses import IPV4, IPV6, Address
+from macvnet.addresses import IPV4, Address
 from macvnet.drivers import Driver, driver
 from macvnet.engine import election, endpoint_link, made_links
 from macvnet.engine.context import Context
 from macvnet.engine.disconnect import take_out
 from macvnet.engine.endpoint_link import Inside
-from macvnet.engine.liveness import alive, finish_unfinished, roll_back
+from macvnet.engine.liveness import alive, finish_unfinished, members_of, roll_back
 from macvnet.engine.lookup import endpoint as recorded_endpoint
-from macvnet.engine.lookup import endpoints_of_owner, endpoints_of_sandbox
+from macvnet.engine.lookup import endpoints_of_owner
 from macvnet.engine.requests import Wanted, judge
 from macvnet.engine.reserving import Reservation
 from macvnet.engine.undo import Undo
 from macvnet.errors import Conflict, InvalidRequest
 from macvnet.kernel import addressing, links, nsid
+from macvnet.kernel.addressing import RouteInfo
 from macvnet.kernel.announce import Item, announce
 from macvnet.kernel.links import LinkInfo
 from macvnet.model import JOINED, Change, Endpoint, EndpointRequest, Network, SandboxId
@@ -78,8 +79,8 @@ def connect(
         with Undo(ctx.note) as undo:
             for step in steps:
                 joined.append(_join(ctx, step, sandbox, at, undo, items))
-    _remark(ctx, at.target, joined)
-    announce(items, rate=ctx.settings.arp_rate)
+            _remark(ctx, at)
+            announce(items, rate=ctx.settings.arp_rate)
     return joined
 
 
@@ -134,7 +135,7 @@ def _join(
     item = _announcement(ctx, step.driver, network, made, parent, at)
     if item is not None:
         items.append(item)
-    return Connected(network, made, changes(network, made, parent.name))
+    return Connected(network, made)
 
 
 def _parent(ctx: Context, network: Network) -> LinkInfo:
@@ -219,22 +220,10 @@ def _elect(
     joining: tuple[Network, Endpoint],
     undo: Undo,
 ) -> list[str]:
-    members = members_of(ctx, sandbox.key)
-    members.append(joining)
-    made = {endpoint.ifindex for _, endpoint in members}
-    notes, removed = election.elect(members, at, made)
-    undo.push("the default route", lambda: election.put_back(at, removed))
-    return notes
-
-
-def members_of(ctx: Context, sandbox_key: str) -> list[tuple[Network, Endpoint]]:
-    """The joined endpoints of a sandbox with their networks."""
-    found = []
-    for endpoint in endpoints_of_sandbox(ctx.store, sandbox_key):
-        record = ctx.store.get(keys.network(endpoint.network))
-        if record is not None and endpoint.state == JOINED:
-            found.append((Network.from_json(record), endpoint))
-    return found
+    members = [*members_of(ctx.store, sandbox.key), joining]
+    taken: list[RouteInfo] = []
+    undo.push("the default route", lambda: election.put_back(at, taken))
+    return election.carry_out(election.decide(members, election.defaults(at)), at, taken)
 
 
 def _record(ctx: Context, network: Network, endpoint: Endpoint, parent: LinkInfo) -> None:
@@ -275,19 +264,20 @@ def _announcement(
     )
 
 
-def _remark(ctx: Context, target: Target, joined: Sequence[Connected]) -> None:
-    with endpoint_link.inside(ctx, target).netlink as netlink:
-        loopback = links.by_name(netlink, "lo")
-    if joined and loopback is not None and not loopback.up:
+def _remark(ctx: Context, at: Inside) -> None:
+    loopback = links.by_name(at.netlink, "lo")
+    if loopback is not None and not loopback.up:
         ctx.note(
-            f"lo is down in {target.owner}: programs that talk to themselves will fail "
-            f"({target.enter} ip link set lo up)"
+            f"lo is down in {at.target.owner}: programs that talk to themselves will fail "
+            f"({at.target.enter} ip link set lo up)"
         )
 
 
-def changes(network: Network, endpoint: Endpoint, parent: str) -> tuple[Change, ...]:
+def changes(
+    network: Network, endpoint: Endpoint, parent: str, routes: Sequence[RouteInfo]
+) -> tuple[Change, ...]:
     """What connecting makes, as ``--dry-run`` prints it."""
-    name = endpoint.ifname or "eth<lowest free number>"
+    name = endpoint.ifname
     where = f"in {endpoint.owner}"
     found = [Change("create", "endpoint", f"of {endpoint.owner} in network {network.name}")]
     mac = f" address {endpoint.mac}" if endpoint.mac else ""
@@ -296,10 +286,7 @@ def changes(network: Network, endpoint: Endpoint, parent: str) -> tuple[Change, 
         Change("create", "address", f"{assigned.cidr} dev {name} {where}")
         for assigned in endpoint.addresses
     ]
-    for family in (IPV4, IPV6):
-        route = election.candidate(network, endpoint, family)
-        if route is not None:
-            found.append(Change("create", "route", f"{route.words} dev {name} {where}"))
+    found += [Change("create", "route", f"{route.words} dev {name} {where}") for route in routes]
     return tuple(found)
 
 
@@ -307,8 +294,8 @@ def _foresee(ctx: Context, target: Target, step: Step) -> Connected:
     """What connecting would make; nothing is written and no link is touched."""
     network = step.network
     assert network.parent is not None
-    found = nsid.lookup(ctx.netlink, target.namespace)
-    sandbox = SandboxId(ctx.boot_id, target.namespace.cookie, found)
+    number = nsid.lookup(ctx.netlink, target.namespace)
+    sandbox = SandboxId(ctx.boot_id, target.namespace.cookie, number)
     parent = links.by_name(ctx.netlink, network.parent.name)
     if parent is None and made_links.recorded(ctx.reader, network.parent.name) is None:
         parent = made_links.parent_link(ctx, network.parent.name, 0, "")
@@ -324,4 +311,12 @@ def _foresee(ctx: Context, target: Target, step: Step) -> Connected:
         host_addresses(ctx),
     )
     _, endpoint = ctx.reader.view(reservation.write)
-    return Connected(network, endpoint, changes(network, endpoint, network.parent.name))
+    at = endpoint_link.inside(ctx, target)
+    with at.netlink:
+        _refuse_overlap(network, endpoint, at)
+        name = step.wanted.ifname or endpoint_link.lowest_free_name(at)
+        endpoint = endpoint._replace(ifname=name)
+        members = [*members_of(ctx.reader, sandbox.key), (network, endpoint)]
+        decisions = election.decide(members, election.defaults(at))
+    routes = [d.put for d in decisions if d.put and d.gainer is endpoint]
+    return Connected(network, endpoint, changes(network, endpoint, network.parent.name, routes))

@@ -13,11 +13,17 @@ from macvnet.drivers import driver
 from macvnet.engine import election, endpoint_link, lookup
 from macvnet.engine.context import Context
 from macvnet.engine.endpoint_link import Inside
-from macvnet.engine.liveness import finish_unfinished, forget, network_of, roll_back
+from macvnet.engine.liveness import (
+    finish_unfinished,
+    forget,
+    members_of,
+    network_of,
+    roll_back,
+)
 from macvnet.engine.lookup import endpoints_of_owner, endpoints_of_sandbox
-from macvnet.errors import NotFound
+from macvnet.errors import KernelRefused, NotFound
 from macvnet.kernel import links
-from macvnet.model import JOINED, Change, Endpoint, Network, Owner, SandboxId
+from macvnet.model import Change, Endpoint, Network, Owner, SandboxId
 from macvnet.runtimes import Target
 from macvnet.store import Transaction
 from macvnet.text import quoted
@@ -45,12 +51,12 @@ def take_out(ctx: Context, at: Inside, endpoint: Endpoint, *, elect: bool) -> No
 
 
 def _elect(ctx: Context, at: Inside, sandbox_key: str, left: int) -> None:
-    members = []
-    for endpoint in endpoints_of_sandbox(ctx.store, sandbox_key):
-        network = network_of(ctx.store, endpoint)
-        if network is not None and endpoint.state == JOINED:
-            members.append((network, endpoint))
-    notes, _ = election.elect(members, at, {left, *(e.ifindex for _, e in members)})
+    """The endpoint has left already; that its heir cannot have the route is worth a note."""
+    decisions = election.decide(members_of(ctx.store, sandbox_key), election.defaults(at), left)
+    try:
+        notes = election.carry_out(decisions, at, [])
+    except KernelRefused as error:
+        notes = [f"{at.target.owner} has no default route now: {error.message}"]
     for note in notes:
         ctx.note(note)
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from macvnet.addresses import IPV4, IPV6
 from macvnet.drivers import driver
 from macvnet.engine.endpoint_link import Inside
 from macvnet.errors import KernelRefused
-from macvnet.kernel import addressing
+from macvnet.kernel import addressing, links
 from macvnet.kernel.addressing import ROUTE_PROTOCOL, RouteInfo
 from macvnet.kernel.rtnetlink import NetlinkError
 from macvnet.model import Endpoint, Network
@@ -45,51 +46,80 @@ def winner(
     return min(offers, key=lambda o: (-o[0].gw_priority, o[0].sequence), default=None)
 
 
-def elect(
-    members: Sequence[tuple[Network, Endpoint]], at: Inside, made: set[int]
-) -> tuple[list[str], list[RouteInfo]]:
-    """Make the target's default routes those of the winners.
+class Decision(NamedTuple):
+    """What happens to the default route of one family: first ``take``, then ``put``.
 
-    ``made`` are the ifindexes of macvnet's own endpoints there. Returns notes,
-    and the routes that were taken away (to put back, should the caller fail).
+    ``gainer`` is the endpoint that ``put`` goes out of; ``foreign`` the route
+    that keeps it from being made.
     """
-    notes: list[str] = []
-    removed: list[RouteInfo] = []
-    names = {endpoint.ifindex: endpoint.ifname for _, endpoint in members}
-    defaults = [route for route in addressing.all_routes(at.netlink) if route.destination is None]
+
+    family: int
+    take: tuple[RouteInfo, ...] = ()
+    put: RouteInfo | None = None
+    gainer: Endpoint | None = None
+    foreign: RouteInfo | None = None
+
+
+def decide(
+    members: Sequence[tuple[Network, Endpoint]], present: Sequence[RouteInfo], left: int = 0
+) -> list[Decision]:
+    """What to do so that the winners have the default routes.
+
+    ``present`` are the target's default routes; ``left`` is the ifindex of an
+    endpoint that has just gone, whose routes are macvnet's too.
+    """
+    made = {left, *(endpoint.ifindex for _, endpoint in members)}
+    decisions = []
     for family in (IPV4, IPV6):
         best = winner(members, family)
-        present = [route for route in defaults if route.family == family]
-        ours = [r for r in present if r.protocol == ROUTE_PROTOCOL and r.ifindex in made]
+        routes = [route for route in present if route.family == family]
+        ours = [r for r in routes if r.protocol == ROUTE_PROTOCOL and r.ifindex in made]
         # A router advertisement's default has a metric of its own and stands beside ours.
-        foreign = [r for r in present if r not in ours and r.protocol != addressing.PROTOCOL_RA]
-        wanted = best[1] if best and not foreign else None
-        if wanted is not None and any(_same(route, wanted) for route in ours):
-            continue
-        for route in ours:
-            _take(at, route, names.get(route.ifindex, str(route.ifindex)))
-            removed.append(route)
-        if best and foreign:
+        foreign = [r for r in routes if r not in ours and r.protocol != addressing.PROTOCOL_RA]
+        if best is None or foreign:
+            blocked = (best[0], foreign[0]) if best else (None, None)
+            decision = Decision(family, tuple(ours), None, *blocked)
+            if decision.take or decision.foreign:
+                decisions.append(decision)
+        elif not any(_same(route, best[1]) for route in ours):
+            decisions.append(Decision(family, tuple(ours), best[1], best[0]))
+    return decisions
+
+
+def defaults(at: Inside) -> list[RouteInfo]:
+    """The target's default routes, whoever made them."""
+    return [route for route in addressing.all_routes(at.netlink) if route.destination is None]
+
+
+def carry_out(decisions: Sequence[Decision], at: Inside, taken: list[RouteInfo]) -> list[str]:
+    """Do what was decided; returns notes. Routes taken away are added to ``taken`` as they go."""
+    notes = []
+    for decision in decisions:
+        for route in decision.take:
+            _take(at, route)
+            taken.append(route)
+        if decision.put is not None and decision.gainer is not None:
+            _put(at, decision.put, decision.gainer.ifname)
+        elif decision.foreign is not None and decision.gainer is not None:
             notes.append(
-                f"IPv{family}: {at.target.owner} has a default route that macvnet did not make "
-                f"({foreign[0].words}), so none goes out of {best[0].ifname}"
+                f"IPv{decision.family}: {at.target.owner} has a default route that macvnet did "
+                f"not make ({decision.foreign.words}), so none goes out of "
+                f"{decision.gainer.ifname}"
             )
-        elif wanted is not None and best is not None:
-            _put(at, wanted, best[0].ifname)
-    return notes, removed
+    return notes
 
 
 def _same(route: RouteInfo, wanted: RouteInfo) -> bool:
     return (route.ifindex, route.gateway) == (wanted.ifindex, wanted.gateway)
 
 
-def _take(at: Inside, route: RouteInfo, name: str) -> None:
+def _take(at: Inside, route: RouteInfo) -> None:
     try:
-        at.netlink.change(addressing.delete_route(route, name))
+        at.netlink.change(addressing.delete_route(route, _device(at, route)))
     except NetlinkError as error:
         if error.errno not in (errno.ESRCH, errno.ENODEV):
             raise KernelRefused(
-                f"remove the route {route.words} dev {name}", error.errno, error.text
+                f"remove the route {route.words}", error.errno, error.text
             ) from None
 
 
@@ -105,10 +135,15 @@ def _put(at: Inside, route: RouteInfo, name: str) -> None:
             ) from None
 
 
+def _device(at: Inside, route: RouteInfo) -> str:
+    link = links.by_index(at.netlink, route.ifindex)
+    return link.name if link else str(route.ifindex)
+
+
 def put_back(at: Inside, routes: Sequence[RouteInfo]) -> None:
     """Undo: routes taken away are made again where their link is still there."""
     for route in routes:
         try:
-            at.netlink.change(addressing.add_route(route, str(route.ifindex)))
+            at.netlink.change(addressing.add_route(route, _device(at, route)))
         except NetlinkError:
             continue

@@ -98,6 +98,11 @@ def name_it(endpoint: Endpoint, link: LinkInfo, wanted: str, at: Inside) -> str:
     raise Conflict("the target's interface names change faster than one can be chosen", "try again")
 
 
+def lowest_free_name(at: Inside) -> str:
+    """The name that a link made now would get."""
+    return _lowest_free({link.name for link in links.all_links(at.netlink)})
+
+
 def _lowest_free(taken: set[str]) -> str:
     number = 0
     while f"{NAME_PREFIX}{number}" in taken:

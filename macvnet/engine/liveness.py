@@ -45,6 +45,16 @@ def network_of(reader: Reader, endpoint: Endpoint) -> Network | None:
     return Network.from_json(record) if record else None
 
 
+def members_of(reader: Reader, sandbox_key: str) -> list[tuple[Network, Endpoint]]:
+    """The joined endpoints of a sandbox with their networks, in the order of their joining."""
+    found = []
+    for endpoint in endpoints_of_sandbox(reader, sandbox_key):
+        network = network_of(reader, endpoint)
+        if network is not None and endpoint.state == JOINED:
+            found.append((network, endpoint))
+    return found
+
+
 def roll_back(ctx: Context, endpoint: Endpoint) -> None:
     """Undo an endpoint that a command left unfinished, or whose target no name leads to.
 

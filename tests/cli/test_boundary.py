@@ -55,7 +55,7 @@ def test_an_interruption_is_told(
     macvnet: Macvnet, engine: FakeEngine, raised: BaseException, status: int
 ) -> None:
     engine.fail = raised
-    text = "macvnet: interrupted, what had been begun was undone\n"
+    text = "macvnet: interrupted, what was not finished has been undone\n"
     assert macvnet("ls") == Said(status, "", text)
 
 

@@ -74,7 +74,7 @@ def test_a_signal_lets_the_undoing_finish(number: signal.Signals) -> None:
         assert process.stderr.readline() == "waiting\n"
         process.send_signal(number)
         assert process.stderr.read() == (
-            "undone\nmacvnet: interrupted, what had been begun was undone\n"
+            "undone\nmacvnet: interrupted, what was not finished has been undone\n"
         )
     assert process.returncode == 128 + number
 

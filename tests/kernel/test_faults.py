@@ -22,6 +22,7 @@ CREATE = (
     "create --subnet=172.16.86.0/24 --gateway=172.16.86.1 --subnet=fd00:9::/64 "
     "--gateway=fd00:9::1 -o parent=eth0 -o com.docker.network.advertise_addr_nmsgs=1"
 ).split()
+MAKERS = ("create", "connect", "attach")
 FINE, NOT_FOUND, CONFLICT = 0, 4, 5
 
 
@@ -61,9 +62,14 @@ class Rig:
         assert target.links() == ["lo"], what
 
 
+SHARE = (
+    "create --subnet=172.16.87.0/24 --gateway=172.16.87.1 -o parent=eth0 -o share_parent=1".split()
+)
+BOTH = "attach --network n --network m,gw-priority=1 TARGET".split()
 SCRIPTS = {
     "create": ([], [*CREATE, "n"], ["rm n"]),
     "connect": ([[*CREATE, "n"]], "connect n TARGET".split(), ["disconnect n TARGET", "rm n"]),
+    "attach": ([[*CREATE, "n"], [*SHARE, "m"]], BOTH, ["detach TARGET", "rm n m"]),
     "disconnect": (
         [[*CREATE, "n"], "connect n TARGET".split()],
         "disconnect n TARGET".split(),
@@ -91,12 +97,12 @@ def test_every_point(lab: Lab, name: str, mode: str, capsys: pytest.CaptureFixtu
         if result.status != BEYOND:
             points += 1
             what = f"{mode} at point {points} of {name}: {result}"
-            if mode != KILL and result.status != FINE and name in ("create", "connect"):
+            if mode != KILL and result.status != FINE and name in MAKERS:
                 assert rig.recorded() == before, what
                 assert rig.host.changes(lab.host.snapshot()) == [], what
                 assert target.links() == ["lo"], what
             again = lab.host.macvnet(*filled(command))
-            done = (FINE, CONFLICT) if name in ("create", "connect") else (FINE, NOT_FOUND)
+            done = (FINE, CONFLICT) if name in MAKERS else (FINE, NOT_FOUND)
             assert again.status in done, f"{what}\nthen {again}"
         for line in teardown:
             lab.host.macvnet(*filled(line.split())).checked()
