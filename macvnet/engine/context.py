@@ -11,14 +11,16 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from macvnet import keys
 from macvnet.errors import Conflict, StoreError
 from macvnet.kernel.namespaces import Namespace, boot_id
-from macvnet.kernel.rtnetlink import Rtnetlink
 from macvnet.settings import Settings
 from macvnet.store import Store, Transaction, open_store
+
+if TYPE_CHECKING:
+    from macvnet.kernel.rtnetlink import Rtnetlink
 
 LOCK_SLOTS = 64
 
@@ -63,6 +65,9 @@ class Context:
     def netlink(self) -> Rtnetlink:
         """The socket in the namespace that macvnet was started in."""
         if self._netlink is None:
+            # Commands that only read the state do without.
+            from macvnet.kernel.rtnetlink import Rtnetlink
+
             self._netlink = Rtnetlink(trace=self.trace)
         return self._netlink
 
