@@ -253,7 +253,7 @@ def play(chapters: tuple[Callable[[Story], None], ...], where: str) -> int:
     print(f"\n{where}: {story.kept} promises kept, {len(story.broken)} broken", flush=True)
     for text in story.broken:
         print(f"  NOT SO: {text}", flush=True)
-    return 1 if story.broken else 0
+    return 1 if story.broken or not story.kept else 0
 
 
 def main(argv: list[str]) -> int:
