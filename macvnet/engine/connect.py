@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
 
-from macvnet import keys
-from macvnet.addresses import IPV4, Address
+from macvnet.addresses import Address
 from macvnet.drivers import Driver, driver
 from macvnet.engine import election, endpoint_link, made_links
 from macvnet.engine.context import Context
 from macvnet.engine.disconnect import take_out
 from macvnet.engine.endpoint_link import Inside
+from macvnet.engine.joining import Joining, establish, refuse_overlap
 from macvnet.engine.liveness import alive, finish_unfinished, members_of, roll_back
 from macvnet.engine.lookup import endpoint as recorded_endpoint
 from macvnet.engine.lookup import endpoints_of_owner
@@ -24,9 +24,8 @@ from macvnet.kernel import addressing, links, nsid
 from macvnet.kernel.addressing import RouteInfo
 from macvnet.kernel.announce import Item, announce
 from macvnet.kernel.links import LinkInfo
-from macvnet.model import JOINED, Change, Endpoint, EndpointRequest, Network, SandboxId
+from macvnet.model import Change, Endpoint, EndpointRequest, Network, SandboxId
 from macvnet.runtimes import Target
-from macvnet.store import Transaction
 
 
 class Connected(NamedTuple):
@@ -111,7 +110,7 @@ def _refuse_twice(steps: Sequence[Step]) -> None:
 def _join(
     ctx: Context, step: Step, sandbox: SandboxId, at: Inside, undo: Undo, items: list[Item]
 ) -> Connected:
-    """Reserve, make the link, configure it, elect the default route, record."""
+    """Reserve, then establish what was reserved."""
     parent = _parent(ctx, step.network)
     reservation = _reservation(ctx, step, sandbox, at.target, parent)
     undo.push(
@@ -119,20 +118,9 @@ def _join(
         lambda: _unreserve(ctx, reservation.endpoint_id),
     )
     network, endpoint = ctx.store.transact(reservation.write)
-    _refuse_overlap(network, endpoint, at)
-    link = endpoint_link.make(ctx, step.driver, network, endpoint, parent, at)
-    undo.push(f"the link of {endpoint.owner}", lambda: endpoint_link.remove(link, at))
-    name = endpoint_link.name_it(endpoint, link, step.wanted.ifname, at)
-    made = endpoint._replace(
-        ifname=name, ifindex=link.ifindex, mac=endpoint.mac or link.mac, state=JOINED
-    )
-    endpoint_link.configure(network, made, link, name, step.wanted.sysctls, at)
-    notes = _elect(ctx, at, sandbox, (network, made), undo)
-    _record(ctx, network, made, parent)
+    plan = Joining(step.driver, network, endpoint, parent, step.wanted.ifname, step.wanted.sysctls)
+    made, item = establish(ctx, plan, at, undo)
     undo.push(f"the record of {endpoint.owner}", lambda: take_out(ctx, at, made, elect=True))
-    for note in notes:
-        ctx.note(note)
-    item = _announcement(ctx, step.driver, network, made, parent, at)
     if item is not None:
         items.append(item)
     return Connected(network, made)
@@ -194,76 +182,6 @@ def _refuse_visible_mac(ctx: Context, mac: str, parent: LinkInfo) -> None:
             )
 
 
-def _refuse_overlap(network: Network, endpoint: Endpoint, at: Inside) -> None:
-    """Docker's rule: no subnet that is routed inside the target already."""
-    for route in addressing.all_routes(at.netlink):
-        if route.destination is None:
-            continue
-        for assigned in endpoint.addresses:
-            if assigned.address.family != route.family:
-                continue
-            width = 32 if route.family == IPV4 else 128
-            shift = width - min(assigned.prefixlen, route.prefixlen)
-            if assigned.address.value >> shift == route.destination.value >> shift:
-                link = links.by_index(at.netlink, route.ifindex)
-                raise Conflict(
-                    f"the subnet of {assigned.cidr} conflicts with the route {route.words} that "
-                    f"{at.target.owner} has through {link.name if link else route.ifindex}",
-                    f"macvnet disconnect the other network, or leave {network.name} out",
-                )
-
-
-def _elect(
-    ctx: Context,
-    at: Inside,
-    sandbox: SandboxId,
-    joining: tuple[Network, Endpoint],
-    undo: Undo,
-) -> list[str]:
-    members = [*members_of(ctx.store, sandbox.key), joining]
-    taken: list[RouteInfo] = []
-    undo.push("the default route", lambda: election.put_back(at, taken))
-    return election.carry_out(election.decide(members, election.defaults(at)), at, taken)
-
-
-def _record(ctx: Context, network: Network, endpoint: Endpoint, parent: LinkInfo) -> None:
-    assert network.parent is not None
-    seen = network.parent._replace(
-        name=parent.name, ifindex=parent.ifindex, mac=parent.mac, boot_id=ctx.boot_id
-    )
-    moved = (seen.name, seen.ifindex, seen.boot_id) != (
-        network.parent.name,
-        network.parent.ifindex,
-        network.parent.boot_id,
-    )
-
-    def write(tx: Transaction) -> None:
-        tx.put(keys.endpoint(endpoint.id), endpoint.to_json())
-        record = tx.get(keys.network(network.id)) if moved else None
-        if record is not None:
-            now = Network.from_json(record)._replace(parent=seen)
-            tx.put(keys.network(network.id), now.to_json())
-
-    ctx.store.transact(write)
-
-
-def _announcement(
-    ctx: Context, kind: Driver, network: Network, endpoint: Endpoint, parent: LinkInfo, at: Inside
-) -> Item | None:
-    from_parent = kind.announces_from_parent(network.link)
-    if from_parent is None or not endpoint.addresses or not network.link.announce_count:
-        return None
-    return Item(
-        namespace=ctx.namespace if from_parent else at.target.namespace,
-        ifindex=parent.ifindex if from_parent else endpoint.ifindex,
-        mac=parent.mac if from_parent else endpoint.mac,
-        addresses=tuple(assigned.address for assigned in endpoint.addresses),
-        parent=parent.name,
-        count=network.link.announce_count,
-        interval=network.link.announce_interval,
-    )
-
-
 def _remark(ctx: Context, at: Inside) -> None:
     loopback = links.by_name(at.netlink, "lo")
     if loopback is not None and not loopback.up:
@@ -313,7 +231,7 @@ def _foresee(ctx: Context, target: Target, step: Step) -> Connected:
     _, endpoint = ctx.reader.view(reservation.write)
     at = endpoint_link.inside(ctx, target)
     with at.netlink:
-        _refuse_overlap(network, endpoint, at)
+        refuse_overlap(network, endpoint, at)
         name = step.wanted.ifname or endpoint_link.lowest_free_name(at)
         endpoint = endpoint._replace(ifname=name)
         members = [*members_of(ctx.reader, sandbox.key), (network, endpoint)]

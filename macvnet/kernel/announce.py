@@ -94,13 +94,12 @@ def announce(items: Iterable[Item], *, rate: int = 10) -> None:
         places = [_places(item) for item in announced]
         at_once = [planned for planned in frames if planned.delay == 0]
         later = frames[len(at_once) :]
-        began = time.monotonic()
         alive = _Sender(places)
         for item in dict.fromkeys(planned.item for planned in at_once):
             alive.send(item, [planned.frame for planned in at_once if planned.item == item])
         later = [planned for planned in later if planned.item not in alive.gone]
         if later:
-            _detach(alive, later, began)
+            _detach(alive, later, time.monotonic())
     except (OSError, MacvnetError):
         return
 
@@ -278,11 +277,8 @@ def _pace(sender: _Sender, frames: list[Planned], began: float) -> None:
     for planned in frames:
         if planned.item in sender.gone:
             continue
-        left = began + planned.delay - time.monotonic()
-        if left > 0:
-            time.sleep(left)
-        else:
-            # Late (a busy or suspended machine): all that follows moves with it, as close
-            # together as planned and no closer.
-            began -= left
+        time.sleep(max(0.0, began + planned.delay - time.monotonic()))
         sender.send(planned.item, [planned.frame])
+        # Late (a busy or suspended machine): all that follows moves with it, as far apart
+        # as planned and no closer.
+        began = max(began, time.monotonic() - planned.delay)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from macvnet.model import Change
 from macvnet.runner import sandbox
 from macvnet.runner.launch import refusal
+from macvnet.runner.registry import refuse_taken
 from macvnet.runner.request import Identity, RunRequest, judge
 from macvnet.runtimes import Target
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 def foresee(engine: Engine, request: RunRequest) -> tuple[Change, ...]:
     """The changes that ``run`` would make. Raises what it would refuse before starting."""
     judge(request)
-    owner = Identity.of(request).owner
+    identity = Identity.of(request)
+    owner = identity.owner
+    refuse_taken(engine.reader, identity.name)
     try:
         namespace = sandbox.new_network()
     except sandbox.Failed as failed:

@@ -12,7 +12,7 @@ from macvnet.model import EndpointRequest
 from macvnet.runner.request import Identity
 from macvnet.runtimes import Target
 from macvnet.runtimes.run import lives, start_time
-from macvnet.store import Store, Transaction
+from macvnet.store import Reader, Store, Transaction
 from macvnet.text import quoted
 
 
@@ -67,15 +67,20 @@ def register(
     }
 
     def write(tx: Transaction) -> None:
-        known: dict[str, Any] | None = tx.get(key)
-        if known is not None and lives(known):
-            raise Conflict(
-                f"a run named {quoted(identity.name)} is there already (PID {known['pid']})",
-                "another --name, or end it: kill " + str(known["supervisor"]),
-            )
+        refuse_taken(tx, identity.name)
         tx.put(key, record)
 
     engine.store.transact(write)
+
+
+def refuse_taken(reader: Reader, name: str) -> None:
+    """Conflict where a run of that name lives."""
+    known: dict[str, Any] | None = reader.get(keys.run(name))
+    if known is not None and lives(known):
+        raise Conflict(
+            f"a run named {quoted(name)} is there already (PID {known['pid']})",
+            f"another --name, or end it: kill {known['supervisor']}",
+        )
 
 
 def registered(engine: Networks, identity: Identity) -> bool:

@@ -47,15 +47,18 @@ def connected(lab: Lab, count: int = 1) -> tuple[Container, list[int]]:
 
 
 def announcing() -> set[int]:
-    """The processes that send announcements now."""
+    """The processes that send announcements now, in this test run's mount namespace."""
     found = set()
+    mounts = os.stat("/proc/self/ns/mnt").st_ino
     for entry in Path("/proc").iterdir():
         try:
             if not entry.name.isdigit():
                 continue
             name, _, rest = (entry / "stat").read_text().partition("(")[2].rpartition(")")
             # A zombie has ended; when its parent, PID 1, notices is not our business.
-            if name == PROCESS_NAME and rest.split()[0] != "Z":
+            if name != PROCESS_NAME or rest.split()[0] == "Z":
+                continue
+            if (entry / "ns/mnt").stat().st_ino == mounts:
                 found.add(int(entry.name))
         except OSError:
             continue
@@ -106,7 +109,8 @@ def test_three_of_each_at_0_1_and_2_seconds(lab: Lab, wire: Capture) -> None:
     assert len(wire.matching(kept)) == 6
     for address in (IPV4, IPV6):
         times = [f.time - began for f in seen if address in (f.arp_spa, f.nd_target)]
-        assert times == pytest.approx([0, 1, 2], abs=0.35)
+        assert times[0] < 0.5
+        assert [at - times[0] for at in times] == pytest.approx([0, 1, 2], abs=0.35)
     arp = next(frame for frame in seen if frame.arp_op)
     assert (arp.arp_op, arp.dst, arp.arp_tha) == (1, "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00")
     advertisement = next(frame for frame in seen if frame.unsolicited_na)
@@ -143,7 +147,6 @@ def test_nobody_waits_for_the_rest(lab: Lab, wire: Capture, tmp_path: Path) -> N
     mac = container.mac("mv0")
     kept = tmp_path / "kept-open"
     before = announcing()
-    began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(container.pid), str(ifindex), mac, str(kept)],
         capture_output=True,
@@ -151,7 +154,7 @@ def test_nobody_waits_for_the_rest(lab: Lab, wire: Capture, tmp_path: Path) -> N
         check=True,
     )
     # Both pipes were at their end although two more frames are to come.
-    assert time.monotonic() - began < 0.9
+    assert len(wire.matching(lambda frame: frame.src == mac and frame.gratuitous_arp)) < 3
     assert done.stdout.count("flushed") == 1
     assert done.stderr == ""
     child = started(before)

@@ -81,6 +81,7 @@ def test_detached_shell_is_on_the_network_until_it_is_ended(networked: Lab) -> N
     assert networked.router.ping(ADDRESS)
     taken = networked.host.macvnet("run", "--name", "web", "--", "true")
     assert taken.status == 5
+    assert networked.host.macvnet("run", "--dry-run", "--name", "web", "--", "true").status == 5
     supervisor = int(taken.stderr.split("kill ")[1])
     os.kill(supervisor, signal.SIGTERM)
     # An interactive shell ignores SIGTERM: it is killed after its grace.
