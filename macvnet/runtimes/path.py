@@ -40,8 +40,9 @@ def owner(name: str) -> Owner:
 def open_target(name: str, store: Store) -> Target:
     """The namespace behind the path."""
     found = owner(name)
-    number = int(found.name) if found.runtime == pid.NAME else None
-    return Target(found, Namespace.open(_absolute(name)), number)
+    if found.runtime == pid.NAME:
+        return pid.open_target(found.name, store)
+    return Target(found, Namespace.open(_absolute(name)), None)
 
 
 def knows(name: str, store: Store) -> bool:
