@@ -48,8 +48,8 @@ def temporary_name(endpoint: Endpoint) -> str:
 
 
 def tag(endpoint: Endpoint) -> str:
-    """The alias of an endpoint's link: for people, and to find what a crash left."""
-    return f"macvnet:{endpoint.id}"
+    """The alias of an endpoint's link: whose installation it is of, and which endpoint."""
+    return f"macvnet:{endpoint.host_id[:12]}:{endpoint.id}"
 
 
 def make(

@@ -1,0 +1,120 @@
+"""Joining: a reserved endpoint becomes a link in its sandbox, configured and recorded.
+
+The same for one that is new and for one that comes back after a reboot.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from macvnet import keys
+from macvnet.addresses import WIDTH
+from macvnet.drivers import Driver
+from macvnet.engine import election, endpoint_link
+from macvnet.engine.context import Context
+from macvnet.engine.endpoint_link import Inside
+from macvnet.engine.liveness import members_of
+from macvnet.engine.undo import Undo
+from macvnet.errors import Conflict
+from macvnet.kernel import addressing, links
+from macvnet.kernel.addressing import RouteInfo
+from macvnet.kernel.announce import Item
+from macvnet.kernel.links import LinkInfo
+from macvnet.model import JOINED, Endpoint, Network
+from macvnet.store import Transaction
+
+
+class Joining(NamedTuple):
+    """A reserved endpoint, and what its link is to be. ``ifname`` "": the next ethN."""
+
+    driver: Driver
+    network: Network
+    endpoint: Endpoint
+    parent: LinkInfo
+    ifname: str
+    sysctls: tuple[tuple[str, str, str], ...]
+
+
+def establish(ctx: Context, plan: Joining, at: Inside, undo: Undo) -> tuple[Endpoint, Item | None]:
+    """Make the link, configure it, elect the default route, record that it has joined.
+
+    Returns the endpoint as recorded, and what is to be announced of it.
+    """
+    network, endpoint = plan.network, plan.endpoint
+    refuse_overlap(network, endpoint, at)
+    link = endpoint_link.make(ctx, plan.driver, network, endpoint, plan.parent, at)
+    undo.push(f"the link of {endpoint.owner}", lambda: endpoint_link.remove(link, at))
+    name = endpoint_link.name_it(endpoint, link, plan.ifname, at)
+    made = endpoint._replace(
+        ifname=name, ifindex=link.ifindex, mac=endpoint.mac or link.mac, state=JOINED
+    )
+    endpoint_link.configure(network, made, link, name, plan.sysctls, at)
+    notes = _elect(ctx, at, (network, made), undo)
+    _record(ctx, network, made, plan.parent)
+    for note in notes:
+        ctx.note(note)
+    return made, _announcement(ctx, plan.driver, network, made, plan.parent, at)
+
+
+def refuse_overlap(network: Network, endpoint: Endpoint, at: Inside) -> None:
+    """Docker's rule: no subnet that is routed inside the target already."""
+    for route in addressing.all_routes(at.netlink):
+        if route.destination is None:
+            continue
+        for assigned in endpoint.addresses:
+            if assigned.address.family != route.family:
+                continue
+            shift = WIDTH[route.family] - min(assigned.prefixlen, route.prefixlen)
+            if assigned.address.value >> shift == route.destination.value >> shift:
+                link = links.by_index(at.netlink, route.ifindex)
+                raise Conflict(
+                    f"the subnet of {assigned.cidr} conflicts with the route {route.words} that "
+                    f"{at.target.owner} has through {link.name if link else route.ifindex}",
+                    f"macvnet disconnect the other network, or leave {network.name} out",
+                )
+
+
+def _elect(ctx: Context, at: Inside, joining: tuple[Network, Endpoint], undo: Undo) -> list[str]:
+    members = [*members_of(ctx.store, joining[1].sandbox.key), joining]
+    taken: list[RouteInfo] = []
+    undo.push("the default route", lambda: election.put_back(at, taken))
+    return election.carry_out(election.decide(members, election.defaults(at)), at, taken)
+
+
+def _record(ctx: Context, network: Network, endpoint: Endpoint, parent: LinkInfo) -> None:
+    assert network.parent is not None
+    seen = network.parent._replace(
+        name=parent.name, ifindex=parent.ifindex, mac=parent.mac, boot_id=ctx.boot_id
+    )
+    moved = (seen.name, seen.ifindex, seen.boot_id) != (
+        network.parent.name,
+        network.parent.ifindex,
+        network.parent.boot_id,
+    )
+
+    def write(tx: Transaction) -> None:
+        tx.put(keys.endpoint(endpoint.id), endpoint.to_json())
+        record = tx.get(keys.network(network.id)) if moved else None
+        if record is not None:
+            now = Network.from_json(record)._replace(parent=seen)
+            tx.put(keys.network(network.id), now.to_json())
+
+    ctx.store.transact(write)
+
+
+def _announcement(
+    ctx: Context, kind: Driver, network: Network, endpoint: Endpoint, parent: LinkInfo, at: Inside
+) -> Item | None:
+    from_parent = kind.announces_from_parent(network.link)
+    if from_parent is None or not endpoint.addresses or not network.link.announce_count:
+        return None
+    return Item(
+        namespace=ctx.namespace if from_parent else at.target.namespace,
+        ifindex=parent.ifindex if from_parent else endpoint.ifindex,
+        mac=parent.mac if from_parent else endpoint.mac,
+        addresses=tuple(assigned.address for assigned in endpoint.addresses),
+        parent=parent.name,
+        count=network.link.announce_count,
+        interval=network.link.announce_interval,
+        endpoint=(at.target.namespace, endpoint.ifindex) if from_parent else None,
+    )
