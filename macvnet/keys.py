@@ -9,7 +9,7 @@ from macvnet.addresses import Address, Subnet, sort_key
 
 META_INSTALLATION = "meta/installation"
 META_HOST = "meta/host"
-META_SEQUENCE = "meta/sequence"
+META_RESTORED = "meta/restored"
 
 NETWORKS = "network/"
 NAMES = "name/"

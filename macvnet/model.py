@@ -75,7 +75,8 @@ class Parent(NamedTuple):
 
     ``name`` is the kernel's name for it (an alternative name resolved, a
     macvlan replaced by its lower link); ``ifindex`` and ``mac`` hold for
-    ``boot_id`` only; ``requested`` is what the user typed ("" for a dummy).
+    ``boot_id`` only, ``permanent_mac`` is the hardware's or ""; ``requested``
+    is what the user typed ("" for a dummy).
     """
 
     name: str
@@ -83,6 +84,7 @@ class Parent(NamedTuple):
     ifindex: int
     mac: str
     boot_id: str
+    permanent_mac: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return self._asdict()
@@ -280,6 +282,8 @@ class Endpoint(NamedTuple):
 
     ``sequence`` grows with each joining: who joined first is what the default
     route is decided by. ``ifindex`` is the link's in the sandbox, 0 until made.
+    ``mac_scope`` is the parent's name under which its MAC is held; ``dead_since``
+    when its sandbox was first seen dead (seconds since the epoch; 0: not seen).
     """
 
     id: str
@@ -300,6 +304,8 @@ class Endpoint(NamedTuple):
     link_local: tuple[str, ...] = ()
     explicit_mac: bool = False
     parent_mac: str = ""
+    mac_scope: str = ""
+    dead_since: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         data = self._asdict()

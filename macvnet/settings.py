@@ -22,6 +22,7 @@ DEFAULT_STATE_DIR = "/var/lib/macvnet"
 DEFAULT_CONFIG = "/etc/macvnet/config.toml"
 LARGEST = 1 << 20
 FASTEST_ARP = 1000
+LONGEST_GRACE = 10 * 365 * 24 * 3600
 
 # Docker's own (libnetwork/ipamutils): 172.17 to 172.31 whole, then 192.168 in slices.
 DOCKER_POOLS: tuple[tuple[str, int], ...] = (
@@ -29,7 +30,7 @@ DOCKER_POOLS: tuple[tuple[str, int], ...] = (
     ("192.168.0.0/16", 20),
 )
 
-TOP_KEYS = ("state_dir", "arp_rate", "default_pools", "options")
+TOP_KEYS = ("state_dir", "arp_rate", "grace", "default_pools", "options")
 POOL_KEYS = ("base", "size")
 
 Path = tuple[str | int, ...]
@@ -40,7 +41,8 @@ class Settings(NamedTuple):
 
     ``default_pools`` has (base CIDR, prefix length of each pool); a family that
     is missing there has no configured pool (IPv6: the engine derives a unique
-    local /48). ``arp_rate`` is in frames per second and parent.
+    local /48). ``arp_rate`` is in frames per second and parent; ``grace`` in
+    seconds: how long a lease is kept for a target that may come back.
     """
 
     state_dir: str = DEFAULT_STATE_DIR
@@ -48,6 +50,7 @@ class Settings(NamedTuple):
     default_pools: tuple[tuple[str, int], ...] = DOCKER_POOLS
     option_defaults: dict[str, str] = {}
     arp_rate: int = 10
+    grace: int = 24 * 3600
 
 
 def load(
@@ -180,6 +183,7 @@ def _judge(path: str, source: str) -> Settings:
         default_pools=_pools(judge, data.get("default_pools", [])),
         option_defaults=_options(judge, data.get("options", {})),
         arp_rate=_arp_rate(judge, data.get("arp_rate", 10)),
+        grace=_grace(judge, data.get("grace", Settings().grace)),
     )
 
 
@@ -199,6 +203,16 @@ def _arp_rate(judge: _Judge, value: Any) -> int:
             ("arp_rate",),
             f"arp_rate must be a number from 1 to {FASTEST_ARP}, not {_shown(value)}",
             "arp_rate = 10",
+        )
+    return value
+
+
+def _grace(judge: _Judge, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LONGEST_GRACE:
+        raise judge.refuse(
+            ("grace",),
+            f"grace must be a number of seconds from 0 to {LONGEST_GRACE}, not {_shown(value)}",
+            "grace = 86400",
         )
     return value
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from macvnet.addresses import Address
 from macvnet.drivers import Driver, driver
-from macvnet.engine import election, endpoint_link, made_links
+from macvnet.engine import election, endpoint_link, parent_search
+from macvnet.engine.collecting import reclaim, sweep_some
 from macvnet.engine.context import Context
 from macvnet.engine.disconnect import take_out
 from macvnet.engine.endpoint_link import Inside
@@ -19,7 +20,7 @@ from macvnet.engine.lookup import endpoints_of_owner
 from macvnet.engine.requests import Wanted, judge
 from macvnet.engine.reserving import Reservation
 from macvnet.engine.undo import Undo
-from macvnet.errors import Conflict, InvalidRequest
+from macvnet.errors import Conflict, Exhausted, InvalidRequest
 from macvnet.kernel import addressing, links, nsid
 from macvnet.kernel.addressing import RouteInfo
 from macvnet.kernel.announce import Item, announce
@@ -117,7 +118,7 @@ def _join(
         f"the reservation for {at.target.owner}",
         lambda: _unreserve(ctx, reservation.endpoint_id),
     )
-    network, endpoint = ctx.store.transact(reservation.write)
+    network, endpoint = _reserve(ctx, step.network, reservation)
     plan = Joining(step.driver, network, endpoint, parent, step.wanted.ifname, step.wanted.sysctls)
     made, item = establish(ctx, plan, at, undo)
     undo.push(f"the record of {endpoint.owner}", lambda: take_out(ctx, at, made, elect=True))
@@ -127,12 +128,21 @@ def _join(
 
 
 def _parent(ctx: Context, network: Network) -> LinkInfo:
-    assert network.parent is not None
-    recorded = network.parent
-    parent = made_links.parent_link(ctx, recorded.name, recorded.ifindex, recorded.boot_id)
+    parent = parent_search.ensure(ctx, network)
     if not parent.carrier and network.link.parent:
         ctx.note(f"the parent {parent.name} has no carrier")
     return parent
+
+
+def _reserve(ctx: Context, network: Network, reservation: Reservation) -> tuple[Network, Endpoint]:
+    """Reserve; where a pool is exhausted, what dead sandboxes hold goes first."""
+    sweep_some(ctx)
+    while True:
+        try:
+            return ctx.store.transact(reservation.write)
+        except Exhausted:
+            if not reclaim(ctx, network):
+                raise
 
 
 def _unreserve(ctx: Context, endpoint_id: str) -> None:
@@ -214,9 +224,8 @@ def _foresee(ctx: Context, target: Target, step: Step) -> Connected:
     assert network.parent is not None
     number = nsid.lookup(ctx.netlink, target.namespace)
     sandbox = SandboxId(ctx.boot_id, target.namespace.cookie, number)
-    parent = links.by_name(ctx.netlink, network.parent.name)
-    if parent is None and made_links.recorded(ctx.reader, network.parent.name) is None:
-        parent = made_links.parent_link(ctx, network.parent.name, 0, "")
+    there = parent_search.search(ctx, network)
+    parent = there.link if there.made else parent_search.ensure(ctx, network)
     reservation = Reservation(
         network,
         step.driver,

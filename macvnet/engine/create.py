@@ -117,7 +117,14 @@ def _parent(ctx: Context, draft: Draft) -> Parent | None:
         if made is None:
             raise Conflict(f"the record of {prospect.name} has vanished", "try again")
         link = made_links.make(ctx, made)
-    return Parent(prospect.name, prospect.requested, link.ifindex, link.mac, ctx.boot_id)
+    return Parent(
+        prospect.name,
+        prospect.requested,
+        link.ifindex,
+        link.mac,
+        ctx.boot_id,
+        link.permanent_mac,
+    )
 
 
 def _changes(draft: Draft) -> tuple[Change, ...]:

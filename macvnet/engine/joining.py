@@ -14,6 +14,7 @@ from macvnet.engine import election, endpoint_link
 from macvnet.engine.context import Context
 from macvnet.engine.endpoint_link import Inside
 from macvnet.engine.liveness import members_of
+from macvnet.engine.parent_search import as_parent
 from macvnet.engine.undo import Undo
 from macvnet.errors import Conflict
 from macvnet.kernel import addressing, links
@@ -83,14 +84,8 @@ def _elect(ctx: Context, at: Inside, joining: tuple[Network, Endpoint], undo: Un
 
 def _record(ctx: Context, network: Network, endpoint: Endpoint, parent: LinkInfo) -> None:
     assert network.parent is not None
-    seen = network.parent._replace(
-        name=parent.name, ifindex=parent.ifindex, mac=parent.mac, boot_id=ctx.boot_id
-    )
-    moved = (seen.name, seen.ifindex, seen.boot_id) != (
-        network.parent.name,
-        network.parent.ifindex,
-        network.parent.boot_id,
-    )
+    seen = as_parent(ctx, network.parent, parent)
+    moved = seen != network.parent
 
     def write(tx: Transaction) -> None:
         tx.put(keys.endpoint(endpoint.id), endpoint.to_json())

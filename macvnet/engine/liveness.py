@@ -10,6 +10,7 @@ from macvnet import keys
 from macvnet.drivers import driver
 from macvnet.engine import endpoint_link
 from macvnet.engine.context import Context
+from macvnet.engine.lookup import endpoint as recorded_endpoint
 from macvnet.engine.lookup import endpoints_of_sandbox
 from macvnet.ipam import allocation
 from macvnet.kernel import links, nsid
@@ -29,10 +30,9 @@ def forget(tx: Transaction, network: Network | None, endpoint: Endpoint) -> None
     if network is not None:
         for assigned in endpoint.addresses:
             allocation.release(tx, network.segment, assigned.address, endpoint.id)
-        if network.parent is not None and endpoint.mac:
-            held = keys.mac(network.parent.name, endpoint.mac)
-            if (tx.get(held) or {}).get("endpoint") == endpoint.id:
-                tx.delete(held)
+    held = keys.mac(endpoint.mac_scope, endpoint.mac)
+    if endpoint.mac and (tx.get(held) or {}).get("endpoint") == endpoint.id:
+        tx.delete(held)
     tx.delete(keys.endpoints_of_network(endpoint.network, endpoint.id))
     tx.delete(keys.endpoints_of_sandbox(endpoint.sandbox.key, endpoint.id))
     tx.delete(keys.endpoints_of_owner(str(endpoint.owner), endpoint.id))
@@ -69,8 +69,10 @@ def roll_back(ctx: Context, endpoint: Endpoint) -> None:
             endpoint_link.restore_parent_mac(ctx, endpoint, parent)
 
     def write(tx: Transaction) -> None:
-        if tx.get(keys.endpoint(endpoint.id)) is not None:
-            forget(tx, network_of(tx, endpoint), endpoint)
+        now = recorded_endpoint(tx, endpoint.id)
+        # Meanwhile it may have come back in another sandbox, and be in use there.
+        if now is not None and now.sandbox == endpoint.sandbox:
+            forget(tx, network_of(tx, now), now)
 
     ctx.store.transact(write)
 

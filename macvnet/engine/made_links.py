@@ -15,7 +15,7 @@ from collections.abc import Callable
 from macvnet import keys
 from macvnet.engine.context import Context
 from macvnet.engine.parents import Prospect, in_use_by, uppers_of
-from macvnet.errors import Conflict, KernelRefused, MacvnetError, NotFound
+from macvnet.errors import Conflict, KernelRefused, MacvnetError
 from macvnet.kernel import addressing, explain, links, sysctl
 from macvnet.kernel.constants import VLAN_8021Q
 from macvnet.kernel.links import IFF_UP, LinkInfo
@@ -150,7 +150,7 @@ def find(ctx: Context, made: MadeLink) -> LinkInfo | None:
     return link if same else None
 
 
-def _is(found: LinkInfo | None, link: LinkInfo) -> bool:
+def is_link(found: LinkInfo | None, link: LinkInfo) -> bool:
     return found is not None and found.ifindex == link.ifindex
 
 
@@ -212,58 +212,3 @@ def _used_elsewhere(ctx: Context, link: LinkInfo) -> str:
         if made is not None:
             _remove_quietly(ctx, made.ifindex, probe)
         return ""
-
-
-def parent_link(ctx: Context, name: str, ifindex: int, boot_id: str) -> LinkInfo:
-    """The parent as it is now, re-made if it was macvnet's own and is missing.
-
-    A link found under the name of one that macvnet made, but not made by it
-    since boot, is used as it is, and ownership is given up.
-    """
-    link = links.by_name(ctx.netlink, name)
-    made = recorded(ctx.reader, name)
-    if made is None:
-        if link is None and boot_id == ctx.boot_id:
-            renamed = links.by_index(ctx.netlink, ifindex)
-            if renamed is not None:
-                return renamed
-        if link is None:
-            raise NotFound(f"the parent {quoted(name)} was not found on this host", "ip -br link")
-        return link
-    if link is not None and _is(find(ctx, made), link):
-        return link
-    with ctx.structure_lock():
-        return _adopt_or_remake(ctx, name)
-
-
-def _adopt_or_remake(ctx: Context, name: str) -> LinkInfo:
-    made = recorded(ctx.store, name)
-    link = links.by_name(ctx.netlink, name)
-    if made is None:
-        if link is None:
-            raise NotFound(f"the parent {quoted(name)} was not found on this host", "ip -br link")
-        return link
-    if link is not None:
-        if not _is(find(ctx, made), link):
-            ctx.store.transact(lambda tx: tx.delete(keys.made_link(name)))
-            ctx.note(
-                f"the link {name} was made by somebody else since boot: it is used as it is, and "
-                "macvnet will not remove it"
-            )
-        return link
-    lower = links.by_name(ctx.netlink, made.lower_name) if made.lower_name else None
-    if made.lower_name and lower is None:
-        raise NotFound(
-            f"the parent {quoted(name)} is missing, and so is {quoted(made.lower_name)} to make it "
-            "on",
-            "ip -br link",
-        )
-    again = made._replace(
-        tag=f"mv{secrets.token_hex(6)}",
-        lower=lower.ifindex if lower else 0,
-        ifindex=0,
-        boot_id=ctx.boot_id,
-    )
-    ctx.store.transact(lambda tx: tx.put(keys.made_link(name), again.to_json()))
-    ctx.note(f"the link {name} was missing and has been made again")
-    return make(ctx, again)

@@ -96,6 +96,7 @@ class Reservation:
             driver_options=self.wanted.driver_options,
             link_local=request.link_local,
             explicit_mac=bool(self.wanted.mac),
+            mac_scope=network.parent.name if network.parent else "",
             parent_mac=self.parent.mac
             if self.parent and self.driver.exclusive(network.link)
             else "",

@@ -1,0 +1,135 @@
+"""Finding a network's parent again: after a rename, a driver reload, a reboot.
+
+Within one boot a link is known by its ifindex; after a boot only if the old
+name is gone and exactly one link has its permanent address (IFLA_PERM_ADDRESS).
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import NamedTuple
+
+from macvnet import keys
+from macvnet.engine import made_links
+from macvnet.engine.context import Context
+from macvnet.errors import NotFound
+from macvnet.kernel import links
+from macvnet.kernel.links import LinkInfo
+from macvnet.model import MadeLink, Network, Parent
+from macvnet.store import Transaction
+from macvnet.text import quoted
+
+
+class Found(NamedTuple):
+    """A network's parent as it is now. ``renamed``: its link has another name than recorded.
+
+    ``made`` is its record if macvnet made it; ``link`` None where it is missing.
+    """
+
+    link: LinkInfo | None
+    renamed: bool
+    made: MadeLink | None
+
+
+def search(ctx: Context, network: Network) -> Found:
+    """Look for the parent; changes nothing."""
+    recorded = network.parent
+    if recorded is None:
+        return Found(None, False, None)
+    made = made_links.recorded(ctx.reader, recorded.name)
+    every = links.all_links(ctx.netlink)
+    named = next((link for link in every if link.name == recorded.name), None)
+    if named is not None or made is not None:
+        return Found(named, False, made)
+    if recorded.boot_id == ctx.boot_id:
+        same = [link for link in every if link.ifindex == recorded.ifindex]
+    else:
+        address = recorded.permanent_mac
+        same = [link for link in every if address and link.permanent_mac == address]
+    return Found(same[0], True, None) if len(same) == 1 else Found(None, False, None)
+
+
+def ensure(ctx: Context, network: Network) -> LinkInfo:
+    """The parent as it is now, re-made if it was macvnet's own and is missing.
+
+    A link found under the name of one that macvnet made, but not made by it
+    since boot, is used as it is, and ownership is given up. NotFound where
+    there is none.
+    """
+    assert network.parent is not None
+    name = network.parent.name
+    found = search(ctx, network)
+    if found.made is None:
+        if found.link is None:
+            raise NotFound(f"the parent {quoted(name)} was not found on this host", "ip -br link")
+        return found.link
+    if found.link is not None and made_links.is_link(made_links.find(ctx, found.made), found.link):
+        return found.link
+    with ctx.structure_lock():
+        return _adopt_or_remake(ctx, name)
+
+
+def _adopt_or_remake(ctx: Context, name: str) -> LinkInfo:
+    made = made_links.recorded(ctx.store, name)
+    link = links.by_name(ctx.netlink, name)
+    if made is None:
+        if link is None:
+            raise NotFound(f"the parent {quoted(name)} was not found on this host", "ip -br link")
+        return link
+    if link is not None:
+        if not made_links.is_link(made_links.find(ctx, made), link):
+            ctx.store.transact(lambda tx: tx.delete(keys.made_link(name)))
+            ctx.note(
+                f"the link {name} was made by somebody else since boot: it is used as it is, and "
+                "macvnet will not remove it"
+            )
+        return link
+    lower = links.by_name(ctx.netlink, made.lower_name) if made.lower_name else None
+    if made.lower_name and lower is None:
+        raise NotFound(
+            f"the parent {quoted(name)} is missing, and so is {quoted(made.lower_name)} to make it "
+            "on",
+            "ip -br link",
+        )
+    again = made._replace(
+        tag=f"mv{secrets.token_hex(6)}",
+        lower=lower.ifindex if lower else 0,
+        ifindex=0,
+        boot_id=ctx.boot_id,
+    )
+    ctx.store.transact(lambda tx: tx.put(keys.made_link(name), again.to_json()))
+    ctx.note(f"the link {name} was missing and has been made again")
+    return made_links.make(ctx, again)
+
+
+def as_parent(ctx: Context, recorded: Parent, link: LinkInfo) -> Parent:
+    """The record of a parent that is ``link`` now."""
+    return recorded._replace(
+        name=link.name,
+        ifindex=link.ifindex,
+        mac=link.mac,
+        permanent_mac=link.permanent_mac,
+        boot_id=ctx.boot_id,
+    )
+
+
+def follow(ctx: Context, network: Network, link: LinkInfo) -> Network:
+    """Record which link the parent is now; a new name is worth a note."""
+    assert network.parent is not None
+    seen = as_parent(ctx, network.parent, link)
+    if seen == network.parent:
+        return network
+    if seen.name != network.parent.name:
+        ctx.note(
+            f"the parent {network.parent.name} of network {network.name} is called {seen.name} now"
+        )
+
+    def write(tx: Transaction) -> Network:
+        record = tx.get(keys.network(network.id))
+        if record is None:
+            return network
+        now = Network.from_json(record)._replace(parent=seen)
+        tx.put(keys.network(network.id), now.to_json())
+        return now
+
+    return ctx.store.transact(write)
