@@ -93,9 +93,11 @@ def test_engine_gets_the_commands_own_namespace(runner: Runner) -> None:
 
 def test_own_sys_and_lo_up_and_no_mount_leaks(runner: Runner) -> None:
     before = Path("/proc/self/mountinfo").read_text()
-    done = runner(*SHELL, "ls /sys/class/net; ip -br address show lo; ls /sys/kernel | head -1")
+    done = runner(
+        *SHELL, "cd /sys/class/net; ls -d */; ip -br address show lo; ls /sys/kernel | head -1"
+    )
     lines = done.stdout.splitlines()
-    assert lines[0] == "lo"
+    assert lines[0] == "lo/"
     assert "127.0.0.1/8" in lines[1]
     assert lines[2]
     assert Path("/proc/self/mountinfo").read_text() == before
@@ -198,10 +200,12 @@ def test_etc_netns_is_honoured_by_name(runner: Runner, tmp_path: Path) -> None:
 def test_dns_goes_over_what_a_linked_resolv_conf_points_to(runner: Runner, tmp_path: Path) -> None:
     done = with_etc(
         tmp_path,
-        runner.argv(*SHELL, "cat /etc/resolv.conf; ls /sys/class/net", dns=["192.0.2.53"]),
+        runner.argv(
+            *SHELL, "cat /etc/resolv.conf; cd /sys/class/net; ls -d */", dns=["192.0.2.53"]
+        ),
         "printf 'nameserver 127.0.0.53\\nsearch lan\\n' >real/stub; ln -s real/stub resolv.conf",
     )
-    assert (done.stdout, done.stderr) == ("nameserver 192.0.2.53\nsearch lan\nlo\n", "")
+    assert (done.stdout, done.stderr) == ("nameserver 192.0.2.53\nsearch lan\nlo/\n", "")
 
 
 def test_dns_without_a_resolv_conf_is_refused(runner: Runner, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def containers(lab: Lab) -> list[str]:
 def test_command_sees_its_network_and_nothing_of_the_hosts(networked: Lab) -> None:
     done = networked.host.macvnet(
         *("run", "--rm", "--net=pub_net", f"--ip={ADDRESS}", "--"),
-        *("sh", "-c", "ip -br address show eth0; ip route; ls /sys/class/net; exit 7"),
+        *("sh", "-c", "ip -br address show eth0; ip route; cd /sys/class/net; ls -d */; exit 7"),
     )
     assert done.status == 7
     shown = done.lines
@@ -58,7 +58,7 @@ def test_command_sees_its_network_and_nothing_of_the_hosts(networked: Lab) -> No
     assert shown[1].startswith("default via 172.16.86.1 dev eth0")
     assert shown[2].startswith("172.16.86.0/24 dev eth0")
     assert f"src {ADDRESS}" in shown[2]
-    assert sorted(shown[3:]) == ["eth0", "lo"]
+    assert sorted(shown[3:]) == ["eth0/", "lo/"]
     assert containers(networked) == []
 
 
