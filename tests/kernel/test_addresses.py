@@ -88,9 +88,7 @@ def test_mac_address_overrides(lab: Lab) -> None:
         ("02:00:5e:10:00:zz", "--mac-address 02:"),
     ],
 )
-def test_impossible_macs_are_refused_before_anything_is_made(
-    lab: Lab, mac: str, hint: str
-) -> None:
+def test_impossible_macs_are_refused_before_anything_is_made(lab: Lab, mac: str, hint: str) -> None:
     create(lab.host, "net", *LAN)
     container = lab.container()
     before = container.snapshot()

@@ -1,4 +1,4 @@
-"""macvlan modes, each shown by traffic between siblings, with the switch port's hairpin off and on."""
+"""macvlan modes, shown by traffic between siblings, with the port's hairpin off and on."""
 
 from __future__ import annotations
 
@@ -155,4 +155,6 @@ def test_mode_of_a_network_stays_with_its_endpoints(lab: Lab, mode: str) -> None
     container = lab.container()
     join(lab.host, container, "net")
     shown = lab.host.macvnet("inspect", "net").json()[0]
-    assert shown["Options"]["macvlan_mode"] == shown["Macvnet"]["Mode"] == mode_of(container) == mode
+    assert (
+        shown["Options"]["macvlan_mode"] == shown["Macvnet"]["Mode"] == mode_of(container) == mode
+    )

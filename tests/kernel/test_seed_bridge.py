@@ -1,4 +1,4 @@
-"""The seed document's simple bridge mode: its first example, word for word, and what it says of it."""
+"""The seed's simple bridge mode: its first example, word for word, and what it says of it."""
 
 from __future__ import annotations
 
