@@ -17,7 +17,7 @@ REMOVING = "removing"
 
 RESERVED = "reserved"
 JOINED = "joined"
-LEAVING = "leaving"
+RETURNING = "returning"
 
 DEFAULT_SEGMENT = "default"
 

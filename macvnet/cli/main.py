@@ -24,6 +24,10 @@ COMMANDS = {
     "disconnect": ("macvnet.cli.connecting", "Disconnect a container from a network."),
     "attach": ("macvnet.cli.attaching", "Attach a process's namespace to networks."),
     "detach": ("macvnet.cli.attaching", "Detach a process's namespace from networks."),
+    "check": ("macvnet.cli.checking", "Compare what is recorded with what the kernel has."),
+    "repair": ("macvnet.cli.checking", "Mend what check finds, where that is safe."),
+    "restore": ("macvnet.cli.restoring", "Make again what is missing, after a reboot."),
+    "gc": ("macvnet.cli.restoring", "Free what containers that are gone still hold."),
     "run": ("macvnet.cli.running", "Run a command in a new namespace on a network."),
 }
 ALIASES = {"remove": "rm", "list": "ls"}

@@ -18,8 +18,11 @@ from macvnet.model import Change, CreateRequest, Endpoint, EndpointRequest, Netw
 from macvnet.settings import Settings
 
 if TYPE_CHECKING:
+    from macvnet.engine.checking import Difference
     from macvnet.engine.connect import Connected
     from macvnet.engine.create import Created
+    from macvnet.engine.repairing import Repaired
+    from macvnet.engine.restoring import Restored
     from macvnet.runtimes import Target
     from macvnet.store import Store
 
@@ -100,15 +103,52 @@ class Engine:
         stored = self._ctx.reader.get(keys.request(network.id)) or {}
         return list(stored.get("excludes", ()))
 
+    def check(self, terms: Sequence[str] = ()) -> list[Difference]:
+        """What is recorded against what the kernel has; of some networks, or of all."""
+        from macvnet.engine.checking import check
+
+        return check(self._ctx, self._some(terms))
+
+    def repair(self, terms: Sequence[str] = (), *, dry_run: bool = False) -> Repaired:
+        """Mend what ``check`` finds where that is safe; never a parent."""
+        from macvnet.engine.repairing import repair
+
+        return repair(self._ctx, self._some(terms), dry_run=dry_run)
+
+    def restore(self, *, wait: float = 0.0) -> Restored:
+        """Make again what is recorded and missing; ``wait`` in seconds for missing parents."""
+        from macvnet.engine.restoring import restore
+
+        return restore(self._ctx, wait=wait)
+
+    def collect(self, *, grace: float | None = None, dry_run: bool = False) -> tuple[Change, ...]:
+        """Free what dead sandboxes hold; ``grace`` in seconds, None: as configured."""
+        from macvnet.engine.collecting import collect
+
+        if not dry_run:
+            self._ctx.claim()
+        return collect(self._ctx, grace=grace, dry_run=dry_run)
+
+    def _some(self, terms: Sequence[str]) -> list[Network] | None:
+        return [self.network(term) for term in terms] or None
+
     def prunable(self) -> list[Network]:
-        """Networks without living endpoints; configuration networks stay (docker's rule)."""
+        """Networks that nothing is connected to, and for which no lease is kept.
+
+        Configuration networks stay (docker's rule).
+        """
+        from macvnet.engine.collecting import kept
         from macvnet.engine.liveness import alive
+
+        ctx = self._ctx
+
+        def needed(endpoint: Endpoint) -> bool:
+            return alive(ctx, endpoint.sandbox) or kept(ctx, endpoint, self.settings.grace)
 
         return [
             network
             for network in self.networks()
-            if not network.config_only
-            and not any(alive(self._ctx, e.sandbox) for e in self.endpoints(network))
+            if not network.config_only and not any(map(needed, self.endpoints(network)))
         ]
 
     def connect(

@@ -14,7 +14,7 @@ from macvnet.engine.lookup import endpoint as recorded_endpoint
 from macvnet.engine.lookup import endpoints_of_sandbox
 from macvnet.ipam import allocation
 from macvnet.kernel import links, nsid
-from macvnet.model import JOINED, Endpoint, Network, SandboxId
+from macvnet.model import JOINED, RESERVED, RETURNING, Endpoint, Network, SandboxId
 from macvnet.store import Reader, Transaction
 
 
@@ -84,5 +84,25 @@ def finish_unfinished(ctx: Context, sandbox_key: str) -> None:
     is only reserved now was left by a command that died.
     """
     for endpoint in endpoints_of_sandbox(ctx.store, sandbox_key):
-        if endpoint.state != JOINED:
-            roll_back(ctx, endpoint)
+        settle(ctx, endpoint)
+
+
+def settle(ctx: Context, endpoint: Endpoint) -> None:
+    """Undo what a dead command left half done. The caller holds the lock of the sandbox.
+
+    An endpoint that was being made goes; one that was coming back stays
+    recorded, without a link, and can come back again.
+    """
+    if endpoint.state == RESERVED:
+        roll_back(ctx, endpoint)
+    elif endpoint.state == RETURNING:
+        network = network_of(ctx.store, endpoint)
+        if network is not None:
+            endpoint_link.remove_by_nsid(ctx, driver(network.driver), endpoint)
+        without = endpoint._replace(state=JOINED, ifindex=0)
+        ctx.store.transact(lambda tx: _replace(tx, endpoint, without))
+
+
+def _replace(tx: Transaction, old: Endpoint, new: Endpoint) -> None:
+    if recorded_endpoint(tx, old.id) == old:
+        tx.put(keys.endpoint(old.id), new.to_json())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from macvnet import keys
 from macvnet.engine import lookup, made_links
 from macvnet.engine.context import Context
-from macvnet.engine.liveness import alive, roll_back
+from macvnet.engine.liveness import alive, roll_back, settle
 from macvnet.errors import Conflict, NotFound
 from macvnet.ipam.installing import uninstall_pools
 from macvnet.model import CREATING, JOINED, REMOVING, Change, Endpoint, MadeLink, Network
@@ -78,8 +78,8 @@ def _settle(ctx: Context, network: Network) -> None:
         if endpoint.state != JOINED:
             with ctx.sandbox_lock(endpoint.sandbox.cookie):
                 now = lookup.endpoint(ctx.store, endpoint.id)
-                if now is not None and now.state != JOINED:
-                    roll_back(ctx, now)
+                if now is not None:
+                    settle(ctx, now)
 
 
 def _refuse_living(ctx: Context, network: Network, endpoints: list[Endpoint]) -> None:

@@ -52,7 +52,7 @@ def judge(network: Network, driver: Driver, request: EndpointRequest) -> Wanted:
             addresses[family] = _address(network, family, text)
     for text in request.link_local:
         _link_local(text)
-    sysctls = _sysctls(options.get(SYSCTLS_OPTION, ""))
+    sysctls = endpoint_sysctls(options.get(SYSCTLS_OPTION, ""))
     return Wanted(request, addresses, mac, ifname, sysctls, options)
 
 
@@ -119,7 +119,7 @@ def _link_local(text: str) -> None:
         )
 
 
-def _sysctls(text: str) -> tuple[tuple[str, str, str], ...]:
+def endpoint_sysctls(text: str) -> tuple[tuple[str, str, str], ...]:
     """Docker's form: net.ipv4.conf.IFNAME.KEY=VALUE,... with IFNAME spelled literally."""
     found = []
     for item in text.split(",") if text else ():

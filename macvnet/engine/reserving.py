@@ -177,9 +177,9 @@ class Reservation:
             tx, network.segment, network.name, pools, wanted, self.endpoint_id, self.host_addresses
         )
         explicit = family in self.wanted.addresses
-        return Assigned(
-            pool.id, address, pool.subnet.prefixlen, pool.gateway, pool.onlink, explicit
-        )
+        routed = not network.isolated and not self.driver.routes_on_link(network.link)
+        gateway = pool.gateway if routed else None
+        return Assigned(pool.id, address, pool.subnet.prefixlen, gateway, pool.onlink, explicit)
 
 
 def derived_mac(installation: str, network: str, owner: str, attempt: int = 0) -> str:

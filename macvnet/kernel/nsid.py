@@ -65,3 +65,9 @@ def exists(netlink: Rtnetlink, number: int) -> bool:
     message["attrs"] = [["NETNSA_NSID", number], ["NETNSA_TARGET_NSID", number]]
     answer = netlink.get(message, RTM_GETNSID)
     return answer is not None
+
+
+def numbers(netlink: Rtnetlink) -> list[int]:
+    """The nsids of all namespaces that have one here."""
+    found = (m.get_attr("NETNSA_NSID") for m in netlink.dump(nsidmsg, RTM_GETNSID))
+    return [number for number in found if number is not None and number >= 0]

@@ -1,0 +1,91 @@
+"""``macvnet restore`` and ``macvnet gc``: what comes back, and what does not."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from macvnet.cli.invocation import Invocation
+from macvnet.cli.parameters import command, dry_run
+from macvnet.errors import InvalidRequest, PartlyDone, StillPending
+from macvnet.text import printable, quoted
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"([0-9]{1,9})([smhd]?)")
+
+
+def seconds(flag: str, text: str) -> float:
+    """A duration: 90, 90s, 15m, 24h, 7d. InvalidRequest otherwise."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise InvalidRequest(
+            f"{flag} {quoted(text)} is not a duration", f"{flag} 90s (or 15m, 24h, 7d)"
+        )
+    return float(int(match[1]) * _UNITS[match[2]])
+
+
+@command(
+    "restore",
+    click.Option(
+        ["--wait"],
+        metavar="SECONDS",
+        default="0",
+        help="Wait so long for parents that are missing (default: 0).",
+    ),
+    epilog="""
+Examples:
+  macvnet restore
+  macvnet restore --wait 60
+
+Exit status 12 if a parent is still missing, 13 if something failed.
+""",
+)
+@click.pass_obj
+def restore(invocation: Invocation, /, wait: str) -> int:
+    """Make again what is recorded and missing, after a reboot or a driver's reload.
+
+    Sub-interfaces and dummies that macvnet made, and the endpoints of targets that
+    are there (again) under the same name: same address, MAC and interface name.
+    Prints what it made; what is there already is left alone.
+    """
+    with invocation.engine() as engine:
+        done = engine.restore(wait=seconds("--wait", wait))
+    for line in done.made:
+        invocation.out(printable(line))
+    for subject, error in done.failed:
+        invocation.error(PartlyDone(f"{subject}: {error.message}", error.hint))
+    for line in done.pending:
+        invocation.error(StillPending(line, "macvnet restore --wait 60"))
+    if done.failed:
+        return PartlyDone.exit_status
+    return StillPending.exit_status if done.pending else 0
+
+
+@command(
+    "gc",
+    click.Option(
+        ["--grace"],
+        metavar="T",
+        help="Keep the lease of a target that may come back for so long (default: 24h, or "
+        "grace in the configuration).",
+    ),
+    dry_run(),
+    epilog="""
+Examples:
+  macvnet gc --dry-run
+  macvnet gc --grace 0
+""",
+)
+@click.pass_obj
+def gc(invocation: Invocation, /, grace: str | None, dry_run: bool | None) -> None:
+    """Free what containers that are gone still hold.
+
+    A bare PID's lease at once; that of a target that can come back under its name
+    after the grace time, counted from when its end was first seen, and never before
+    restore has run since boot. A living endpoint is never touched.
+    """
+    limit = seconds("--grace", grace) if grace is not None else None
+    with invocation.engine() as engine:
+        changes = engine.collect(grace=limit, dry_run=bool(dry_run))
+    invocation.changes(changes)

@@ -1,0 +1,199 @@
+"""Repairing: what ``check`` finds is mended where that is safe. Never a parent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from macvnet.drivers import driver
+from macvnet.engine import checking, election, endpoint_link, lookup, parent_search
+from macvnet.engine.checking import Difference
+from macvnet.engine.context import Context
+from macvnet.engine.endpoint_link import Inside
+from macvnet.engine.liveness import members_of, roll_back, settle
+from macvnet.engine.remove import clear_abandoned
+from macvnet.engine.reopening import reopen
+from macvnet.engine.returning import bring_back
+from macvnet.errors import KernelRefused, MacvnetError
+from macvnet.kernel import addressing, links, nsid
+from macvnet.kernel.links import IFF_UP, LinkInfo
+from macvnet.kernel.rtnetlink import NetlinkError
+from macvnet.model import Endpoint, Network
+
+
+class Repaired(NamedTuple):
+    """What was mended, and what was left (with the reason)."""
+
+    mended: tuple[Difference, ...]
+    left: tuple[tuple[Difference, str], ...]
+
+
+def repair(ctx: Context, networks: Sequence[Network] | None, *, dry_run: bool) -> Repaired:
+    """Mend what is safe to mend; ``dry_run`` only tells the two kinds apart."""
+    if not dry_run:
+        ctx.claim()
+    mended: list[Difference] = []
+    left: list[tuple[Difference, str]] = []
+    for difference in checking.check(ctx, networks):
+        mend = MENDERS.get(difference.kind)
+        if mend is None:
+            left.append((difference, REASONS.get(difference.kind, "macvnet does not touch it")))
+            continue
+        try:
+            if not dry_run:
+                mend(ctx, difference)
+        except MacvnetError as error:
+            left.append((difference, error.message))
+        else:
+            mended.append(difference)
+    return Repaired(tuple(mended), tuple(left))
+
+
+REASONS = {
+    checking.PARENT_MISSING: "a parent is never made",
+    checking.PARENT_DOWN: "a parent is never changed",
+    checking.WRONG_MODE: "disconnect and connect it again",
+}
+
+
+def _about(difference: Difference) -> tuple[Network, Endpoint]:
+    if difference.network is None or difference.endpoint is None:
+        raise RuntimeError(f"{difference.kind} is about no endpoint")
+    return difference.network, difference.endpoint
+
+
+def _finish(ctx: Context, difference: Difference) -> None:
+    if difference.endpoint is not None:
+        with ctx.sandbox_lock(difference.endpoint.sandbox.cookie):
+            now = lookup.endpoint(ctx.store, difference.endpoint.id)
+            if now is not None:
+                settle(ctx, now)
+    elif difference.network is not None:
+        with ctx.structure_lock():
+            if ctx.store.get(f"network/{difference.network.id}") is not None:
+                clear_abandoned(ctx, lookup.network(ctx.store, difference.network.id))
+
+
+def _parent(ctx: Context, difference: Difference) -> None:
+    """A sub-interface or dummy of macvnet's own is made again; a rename is followed."""
+    if difference.network is not None:
+        link = parent_search.ensure(ctx, difference.network)
+        parent_search.follow(ctx, difference.network, link)
+
+
+def _set_up_made(ctx: Context, difference: Difference) -> None:
+    if difference.network is not None:
+        link = parent_search.ensure(ctx, difference.network)
+        _change(ctx.netlink.change, link, flags=IFF_UP)
+
+
+def _bring_back(ctx: Context, difference: Difference) -> None:
+    network, endpoint = _about(difference)
+    found = reopen(ctx, endpoint)
+    try:
+        if found.target is not None:
+            bring_back(ctx, network, endpoint, found.target)
+    finally:
+        found.close()
+
+
+def _free(ctx: Context, difference: Difference) -> None:
+    _, endpoint = _about(difference)
+    roll_back(ctx, endpoint)
+
+
+def _in_place(mend: Callable[[Inside, LinkInfo, Difference], None]) -> Callable[..., None]:
+    """A mender that works on the endpoint's link, found and proved again under the lock."""
+
+    def mender(ctx: Context, difference: Difference) -> None:
+        network, endpoint = _about(difference)
+        with ctx.sandbox_lock(endpoint.sandbox.cookie):
+            found = reopen(ctx, endpoint)
+            try:
+                if found.target is None:
+                    return
+                at = endpoint_link.inside(ctx, found.target)
+                with at.netlink:
+                    parent = parent_search.search(ctx, network).link
+                    kind = driver(network.driver)
+                    link = endpoint_link.find(ctx, kind, endpoint, at, parent)
+                    if link is not None:
+                        mend(at, link, difference)
+            finally:
+                found.close()
+
+    return mender
+
+
+def _change(send: Callable[..., None], link: LinkInfo, **values: object) -> None:
+    try:
+        send(links.change(link.ifindex, link.name, **values))  # type: ignore[arg-type]  # passed on
+    except NetlinkError as error:
+        raise KernelRefused(f"change {link.name}", error.errno, error.text) from None
+
+
+def _mac(at: Inside, link: LinkInfo, difference: Difference) -> None:
+    _, endpoint = _about(difference)
+    _change(at.netlink.change, link, address=endpoint.mac)
+
+
+def _up(at: Inside, link: LinkInfo, difference: Difference) -> None:
+    del difference
+    _change(at.netlink.change, link, flags=IFF_UP)
+
+
+def _addresses(at: Inside, link: LinkInfo, difference: Difference) -> None:
+    _, endpoint = _about(difference)
+    lacking = checking.missing_addresses(endpoint, link, at)
+    for assigned in endpoint.addresses:
+        if assigned.address in lacking:
+            at.netlink.change(
+                addressing.add_address(
+                    link.ifindex, link.name, assigned.address, assigned.prefixlen
+                )
+            )
+
+
+def _route(ctx: Context, difference: Difference) -> None:
+    network, endpoint = _about(difference)
+    del network
+    with ctx.sandbox_lock(endpoint.sandbox.cookie):
+        found = reopen(ctx, endpoint)
+        try:
+            if found.target is None:
+                return
+            at = endpoint_link.inside(ctx, found.target)
+            with at.netlink:
+                members = members_of(ctx.store, endpoint.sandbox.key)
+                decisions = election.decide(members, election.defaults(at))
+                for note in election.carry_out(decisions, at, []):
+                    ctx.note(note)
+        finally:
+            found.close()
+
+
+def _orphan(ctx: Context, difference: Difference) -> None:
+    """The link is proved once more by its alias, in the namespace it was seen in."""
+    if difference.orphan is None:
+        return
+    number, ifindex, alias = difference.orphan
+    link = links.by_index(ctx.netlink, ifindex, nsid=number)
+    if nsid.exists(ctx.netlink, number) and link is not None and link.alias == alias:
+        ctx.netlink.change(links.delete(ifindex, link.name, nsid=number))
+
+
+MENDERS: dict[str, Callable[..., None]] = {
+    checking.UNFINISHED: _finish,
+    checking.LINK_MISSING: _parent,
+    checking.LINK_FOREIGN: _parent,
+    checking.LINK_DOWN: _set_up_made,
+    checking.PARENT_RENAMED: _parent,
+    checking.ENDPOINT_MISSING: _bring_back,
+    checking.ENDPOINT_BACK: _bring_back,
+    checking.ENDPOINT_DEAD: _free,
+    checking.WRONG_MAC: _in_place(_mac),
+    checking.DOWN: _in_place(_up),
+    checking.NO_ADDRESS: _in_place(_addresses),
+    checking.WRONG_ROUTE: _route,
+    checking.NO_RECORD: _orphan,
+}

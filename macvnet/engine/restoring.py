@@ -1,0 +1,139 @@
+"""Restoring: after a reboot, or after a parent came back, everything recorded is made again.
+
+What is there is left alone, so a second run changes nothing. One broken network
+or endpoint does not stop the others.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from macvnet import keys
+from macvnet.drivers import driver
+from macvnet.engine import endpoint_link, lookup, parent_search
+from macvnet.engine.collecting import see_death
+from macvnet.engine.context import Context
+from macvnet.engine.liveness import alive, roll_back, settle
+from macvnet.engine.remove import clear_abandoned
+from macvnet.engine.reopening import RETURNED, SAME, reopen
+from macvnet.engine.returning import bring_back
+from macvnet.errors import MacvnetError, NotFound
+from macvnet.kernel.link_events import LinkEvents
+from macvnet.kernel.links import LinkInfo
+from macvnet.model import ACTIVE, JOINED, Endpoint, Network
+from macvnet.store import Transaction
+
+
+class Restored(NamedTuple):
+    """What a run did: made again, waiting for a parent, and failed (subject, error)."""
+
+    made: tuple[str, ...]
+    pending: tuple[str, ...]
+    failed: tuple[tuple[str, MacvnetError], ...]
+
+
+def restore(ctx: Context, *, wait: float) -> Restored:
+    """Make again what is recorded and missing; wait up to ``wait`` seconds for parents."""
+    ctx.claim()
+    run = _Run(ctx)
+    with LinkEvents() as events:
+        run.round()
+        deadline = time.monotonic() + wait
+        while run.pending and events.wait(deadline - time.monotonic()):
+            run.round()
+    _note_run(ctx)
+    return Restored(tuple(run.made), tuple(run.pending), tuple(run.failed.items()))
+
+
+def _note_run(ctx: Context) -> None:
+    here = {"boot_id": ctx.boot_id}
+    if ctx.store.get(keys.META_RESTORED) != here:
+        ctx.store.transact(lambda tx: _write_run(tx, here))
+
+
+def _write_run(tx: Transaction, here: dict[str, str]) -> None:
+    tx.put(keys.META_RESTORED, here)
+
+
+class _Run:
+    """One call of ``restore``: several rounds, each over all that is not settled."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+        self.made: list[str] = []
+        self.pending: list[str] = []
+        self.failed: dict[str, MacvnetError] = {}
+
+    def round(self) -> None:
+        self.pending = []
+        self.failed = {}
+        usable: dict[str, tuple[Network, LinkInfo]] = {}
+        for network in sorted(lookup.networks(self.ctx.store), key=lambda each: each.created):
+            self._attempt(f"network {network.name}", partial(self._network, network, usable))
+        endpoints = [
+            Endpoint.from_json(record) for _, record in self.ctx.store.scan(keys.ENDPOINTS)
+        ]
+        for endpoint in sorted(endpoints, key=lambda each: each.sequence):
+            if endpoint.network in usable:
+                network, parent = usable[endpoint.network]
+                subject = f"{endpoint.owner} in network {network.name}"
+                self._attempt(subject, partial(self._endpoint, network, endpoint, parent))
+
+    def _attempt(self, subject: str, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except MacvnetError as error:
+            self.failed[subject] = error
+
+    def _network(self, network: Network, usable: dict[str, tuple[Network, LinkInfo]]) -> None:
+        if network.config_only:
+            return
+        if network.state != ACTIVE:
+            with self.ctx.structure_lock():
+                now = lookup.network(self.ctx.store, network.id)
+                clear_abandoned(self.ctx, now)
+            return
+        before = parent_search.search(self.ctx, network)
+        try:
+            link = parent_search.ensure(self.ctx, network)
+        except NotFound:
+            name = network.parent.name if network.parent else ""
+            self.pending.append(f"network {network.name}: the parent {name} is missing")
+            return
+        if before.link is None:
+            self.made.append(f"link {link.name} for network {network.name}")
+        usable[network.id] = (parent_search.follow(self.ctx, network, link), link)
+
+    def _endpoint(self, network: Network, endpoint: Endpoint, parent: LinkInfo) -> None:
+        if endpoint.state != JOINED:
+            with self.ctx.sandbox_lock(endpoint.sandbox.cookie):
+                now = lookup.endpoint(self.ctx.store, endpoint.id)
+                if now is not None:
+                    settle(self.ctx, now)
+            endpoint = lookup.endpoint(self.ctx.store, endpoint.id) or endpoint
+            if endpoint.state != JOINED:
+                return
+        if not endpoint.owner.returns and not alive(self.ctx, endpoint.sandbox):
+            roll_back(self.ctx, endpoint)
+            return
+        found = reopen(self.ctx, endpoint)
+        try:
+            if found.target is None:
+                see_death(self.ctx, endpoint)
+                return
+            if found.fate == SAME:
+                at = endpoint_link.inside(self.ctx, found.target)
+                with at.netlink:
+                    kind = driver(network.driver)
+                    if endpoint_link.find(self.ctx, kind, endpoint, at, parent) is not None:
+                        return
+            if found.fate in (SAME, RETURNED) and bring_back(
+                self.ctx, network, endpoint, found.target
+            ):
+                held = " ".join(assigned.cidr for assigned in endpoint.addresses)
+                self.made.append(f"{endpoint.owner} in network {network.name} {held}".rstrip())
+        finally:
+            found.close()
