@@ -169,6 +169,8 @@ class Reservation:
     ) -> Assigned:
         pools = [pool for pool in network.pools if pool.family == family]
         wanted = self.wanted.addresses.get(family)
+        if wanted is not None:
+            _refuse_held(tx, network, wanted)
         if wanted is None and preferred is not None:
             free = lease_holder(tx, network.segment, preferred) is None
             if free and preferred not in self.host_addresses:
@@ -180,6 +182,19 @@ class Reservation:
         routed = not network.isolated and not self.driver.routes_on_link(network.link)
         gateway = pool.gateway if routed else None
         return Assigned(pool.id, address, pool.subnet.prefixlen, gateway, pool.onlink, explicit)
+
+
+def _refuse_held(tx: Transaction, network: Network, wanted: Address) -> None:
+    """An address that another target has: named as the user knows it, not by its endpoint."""
+    holder = lease_holder(tx, network.segment, wanted)
+    other = recorded_endpoint(tx, holder.endpoint) if holder and holder.endpoint else None
+    record = tx.get(keys.network(other.network)) if other else None
+    if other is not None and record is not None:
+        name = Network.from_json(record).name
+        raise Conflict(
+            f"the address {wanted} is held by {other.owner} in network {name!r}",
+            f"leave the address out, or macvnet disconnect {name} {other.owner}",
+        )
 
 
 def derived_mac(installation: str, network: str, owner: str, attempt: int = 0) -> str:
