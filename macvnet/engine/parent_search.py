@@ -38,14 +38,16 @@ def search(ctx: Context, network: Network) -> Found:
         return Found(None, False, None)
     made = made_links.recorded(ctx.reader, recorded.name)
     every = links.all_links(ctx.netlink)
+    if made is None and recorded.boot_id == ctx.boot_id:
+        # Before the name: by now another link may have that, with other neighbours behind it.
+        for link in every:
+            if link.ifindex == recorded.ifindex:
+                return Found(link, link.name != recorded.name, None)
     named = next((link for link in every if link.name == recorded.name), None)
-    if named is not None or made is not None:
+    if named is not None or made is not None or recorded.boot_id == ctx.boot_id:
         return Found(named, False, made)
-    if recorded.boot_id == ctx.boot_id:
-        same = [link for link in every if link.ifindex == recorded.ifindex]
-    else:
-        address = recorded.permanent_mac
-        same = [link for link in every if address and link.permanent_mac == address]
+    address = recorded.permanent_mac
+    same = [link for link in every if address and link.permanent_mac == address]
     return Found(same[0], True, None) if len(same) == 1 else Found(None, False, None)
 
 
