@@ -13,7 +13,7 @@ from macvnet.engine.context import Context
 from macvnet.engine.endpoint_link import Inside
 from macvnet.engine.liveness import alive, members_of
 from macvnet.engine.parent_search import Found
-from macvnet.engine.reopening import RETURNED, SAME, reopen
+from macvnet.engine.reopening import RETURNED, SAME, reopened
 from macvnet.kernel import addressing, links, nsid
 from macvnet.kernel.links import LinkInfo
 from macvnet.model import ACTIVE, JOINED, Endpoint, Network
@@ -108,8 +108,7 @@ def _endpoint(
         text = f"its endpoint is {endpoint.state} by a command at work, or by one that died"
         yield Difference(UNFINISHED, subject, text, network, endpoint)
         return
-    found = reopen(ctx, endpoint)
-    try:
+    with reopened(ctx, endpoint) as found:
         if found.fate == RETURNED:
             text = "it is there again, but not attached"
             yield Difference(ENDPOINT_BACK, subject, text, network, endpoint)
@@ -120,8 +119,6 @@ def _endpoint(
         elif not endpoint.owner.returns and not alive(ctx, endpoint.sandbox):
             text = "its process is gone, and its lease can be freed"
             yield Difference(ENDPOINT_DEAD, subject, text, network, endpoint)
-    finally:
-        found.close()
 
 
 def _inside(

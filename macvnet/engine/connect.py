@@ -156,17 +156,21 @@ def host_addresses(ctx: Context) -> set[Address]:
     return {info.address for info in addressing.all_addresses(ctx.netlink)}
 
 
-def _reservation(
-    ctx: Context, step: Step, sandbox: SandboxId, target: Target, parent: LinkInfo
-) -> Reservation:
-    stale = [
+def _stale(ctx: Context, step: Step, sandbox: SandboxId, target: Target) -> list[Endpoint]:
+    """What the owner left in the network in earlier sandboxes: its addresses come back to it."""
+    return [
         old
-        for old in endpoints_of_owner(ctx.store, str(target.owner))
+        for old in endpoints_of_owner(ctx.reader, str(target.owner))
         if old.network == step.network.id
         and old.sandbox.key != sandbox.key
         and not alive(ctx, old.sandbox)
     ]
-    if step.wanted.mac:
+
+
+def _reservation(
+    ctx: Context, step: Step, sandbox: SandboxId, target: Target, parent: LinkInfo | None
+) -> Reservation:
+    if step.wanted.mac and parent is not None:
         _refuse_visible_mac(ctx, step.wanted.mac, parent)
     return Reservation(
         step.network,
@@ -178,7 +182,7 @@ def _reservation(
         parent,
         ctx.installation,
         host_addresses(ctx),
-        stale,
+        _stale(ctx, step, sandbox, target),
     )
 
 
@@ -226,17 +230,7 @@ def _foresee(ctx: Context, target: Target, step: Step) -> Connected:
     sandbox = SandboxId(ctx.boot_id, target.namespace.cookie, number)
     there = parent_search.search(ctx, network)
     parent = there.link if there.made else parent_search.ensure(ctx, network)
-    reservation = Reservation(
-        network,
-        step.driver,
-        step.wanted,
-        target.owner,
-        sandbox,
-        target.pid,
-        parent,
-        ctx.installation,
-        host_addresses(ctx),
-    )
+    reservation = _reservation(ctx, step, sandbox, target, parent)
     _, endpoint = ctx.reader.view(reservation.write)
     at = endpoint_link.inside(ctx, target)
     with at.netlink:

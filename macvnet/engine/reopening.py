@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from macvnet import runtimes
@@ -27,14 +29,19 @@ class Reopened(NamedTuple):
     fate: str
     target: Target | None
 
-    def close(self) -> None:
-        """Let go of the namespace."""
-        if self.target is not None:
-            self.target.namespace.close()
+
+@contextmanager
+def reopened(ctx: Context, endpoint: Endpoint) -> Iterator[Reopened]:
+    """The endpoint's sandbox, open inside the block."""
+    found = _reopen(ctx, endpoint)
+    try:
+        yield found
+    finally:
+        if found.target is not None:
+            found.target.namespace.close()
 
 
-def reopen(ctx: Context, endpoint: Endpoint) -> Reopened:
-    """Open the endpoint's sandbox; the caller closes the result."""
+def _reopen(ctx: Context, endpoint: Endpoint) -> Reopened:
     lives = alive(ctx, endpoint.sandbox)
     target = _by_name(ctx, endpoint)
     if target is not None:

@@ -12,7 +12,7 @@ from macvnet.engine.context import Context
 from macvnet.engine.endpoint_link import Inside
 from macvnet.engine.liveness import members_of, roll_back, settle
 from macvnet.engine.remove import clear_abandoned
-from macvnet.engine.reopening import reopen
+from macvnet.engine.reopening import reopened
 from macvnet.engine.returning import bring_back
 from macvnet.errors import KernelRefused, MacvnetError
 from macvnet.kernel import addressing, links, nsid
@@ -89,12 +89,9 @@ def _set_up_made(ctx: Context, difference: Difference) -> None:
 
 def _bring_back(ctx: Context, difference: Difference) -> None:
     network, endpoint = _about(difference)
-    found = reopen(ctx, endpoint)
-    try:
+    with reopened(ctx, endpoint) as found:
         if found.target is not None:
             bring_back(ctx, network, endpoint, found.target)
-    finally:
-        found.close()
 
 
 def _free(ctx: Context, difference: Difference) -> None:
@@ -107,20 +104,16 @@ def _in_place(mend: Callable[[Inside, LinkInfo, Difference], None]) -> Callable[
 
     def mender(ctx: Context, difference: Difference) -> None:
         network, endpoint = _about(difference)
-        with ctx.sandbox_lock(endpoint.sandbox.cookie):
-            found = reopen(ctx, endpoint)
-            try:
-                if found.target is None:
-                    return
-                at = endpoint_link.inside(ctx, found.target)
-                with at.netlink:
-                    parent = parent_search.search(ctx, network).link
-                    kind = driver(network.driver)
-                    link = endpoint_link.find(ctx, kind, endpoint, at, parent)
-                    if link is not None:
-                        mend(at, link, difference)
-            finally:
-                found.close()
+        with ctx.sandbox_lock(endpoint.sandbox.cookie), reopened(ctx, endpoint) as found:
+            if found.target is None:
+                return
+            at = endpoint_link.inside(ctx, found.target)
+            with at.netlink:
+                parent = parent_search.search(ctx, network).link
+                kind = driver(network.driver)
+                link = endpoint_link.find(ctx, kind, endpoint, at, parent)
+                if link is not None:
+                    mend(at, link, difference)
 
     return mender
 
@@ -157,19 +150,15 @@ def _addresses(at: Inside, link: LinkInfo, difference: Difference) -> None:
 def _route(ctx: Context, difference: Difference) -> None:
     network, endpoint = _about(difference)
     del network
-    with ctx.sandbox_lock(endpoint.sandbox.cookie):
-        found = reopen(ctx, endpoint)
-        try:
-            if found.target is None:
-                return
-            at = endpoint_link.inside(ctx, found.target)
-            with at.netlink:
-                members = members_of(ctx.store, endpoint.sandbox.key)
-                decisions = election.decide(members, election.defaults(at))
-                for note in election.carry_out(decisions, at, []):
-                    ctx.note(note)
-        finally:
-            found.close()
+    with ctx.sandbox_lock(endpoint.sandbox.cookie), reopened(ctx, endpoint) as found:
+        if found.target is None:
+            return
+        at = endpoint_link.inside(ctx, found.target)
+        with at.netlink:
+            members = members_of(ctx.store, endpoint.sandbox.key)
+            decisions = election.decide(members, election.defaults(at))
+            for note in election.carry_out(decisions, at, []):
+                ctx.note(note)
 
 
 def _orphan(ctx: Context, difference: Difference) -> None:

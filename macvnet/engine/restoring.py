@@ -18,7 +18,7 @@ from macvnet.engine.collecting import see_death
 from macvnet.engine.context import Context
 from macvnet.engine.liveness import alive, roll_back, settle
 from macvnet.engine.remove import clear_abandoned
-from macvnet.engine.reopening import RETURNED, SAME, reopen
+from macvnet.engine.reopening import RETURNED, SAME, reopened
 from macvnet.engine.returning import bring_back
 from macvnet.errors import MacvnetError, NotFound
 from macvnet.kernel.link_events import LinkEvents
@@ -119,8 +119,7 @@ class _Run:
         if not endpoint.owner.returns and not alive(self.ctx, endpoint.sandbox):
             roll_back(self.ctx, endpoint)
             return
-        found = reopen(self.ctx, endpoint)
-        try:
+        with reopened(self.ctx, endpoint) as found:
             if found.target is None:
                 see_death(self.ctx, endpoint)
                 return
@@ -135,5 +134,3 @@ class _Run:
             ):
                 held = " ".join(assigned.cidr for assigned in endpoint.addresses)
                 self.made.append(f"{endpoint.owner} in network {network.name} {held}".rstrip())
-        finally:
-            found.close()
