@@ -15,7 +15,7 @@ check:   ## ruff, mypy --strict and the import contracts
 	.venv/bin/ruff check --quiet .
 	.venv/bin/ruff format --quiet --check .
 	.venv/bin/mypy --no-error-summary
-	.venv/bin/lint-imports --no-timing >.venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+	.venv/bin/lint-imports --no-cache >.venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 unit:    ## Tests without a kernel: units, contracts, properties
 	@.ci/setup tools; $(PYTEST) tests/unit tests/contracts tests/properties
 kernel:  ## Tests on this kernel, with the kinds of link it has (root)

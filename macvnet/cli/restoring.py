@@ -33,24 +33,29 @@ def seconds(flag: str, text: str) -> float:
         default="0",
         help="Wait so long for parents that are missing (default: 0).",
     ),
+    dry_run(),
     epilog="""
 Examples:
   macvnet restore
+  macvnet restore --dry-run
   macvnet restore --wait 60
 
 Exit status 12 if a parent is still missing, 13 if something failed.
 """,
 )
 @click.pass_obj
-def restore(invocation: Invocation, /, wait: str) -> int:
+def restore(invocation: Invocation, /, wait: str, dry_run: bool | None) -> int:
     """Make again what is recorded and missing, after a reboot or a driver's reload.
 
     Sub-interfaces and dummies that macvnet made, and the endpoints of targets that
     are there (again) under the same name: same address, MAC and interface name.
     Prints what it made; what is there already is left alone.
     """
+    limit = seconds("--wait", wait)
     with invocation.engine() as engine:
-        done = engine.restore(wait=seconds("--wait", wait))
+        done = engine.restore(wait=limit, dry_run=bool(dry_run))
+    if dry_run:
+        invocation.changes(done.changes)
     for line in done.made:
         invocation.out(printable(line))
     for subject, error in done.failed:

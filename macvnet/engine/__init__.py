@@ -115,11 +115,11 @@ class Engine:
 
         return repair(self._ctx, self._some(terms), dry_run=dry_run)
 
-    def restore(self, *, wait: float = 0.0) -> Restored:
+    def restore(self, *, wait: float = 0.0, dry_run: bool = False) -> Restored:
         """Make again what is recorded and missing; ``wait`` in seconds for missing parents."""
-        from macvnet.engine.restoring import restore
+        from macvnet.engine.restoring import foresee, restore
 
-        return restore(self._ctx, wait=wait)
+        return foresee(self._ctx) if dry_run else restore(self._ctx, wait=wait)
 
     def collect(self, *, grace: float | None = None, dry_run: bool = False) -> tuple[Change, ...]:
         """Free what dead sandboxes hold; ``grace`` in seconds, None: as configured."""

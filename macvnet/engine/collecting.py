@@ -7,10 +7,9 @@ death was first seen, and never less than until ``restore`` has run in this boot
 
 from __future__ import annotations
 
-import secrets
 import time
 
-from macvnet import keys
+from macvnet import chance, keys
 from macvnet.engine import lookup
 from macvnet.engine.context import Context
 from macvnet.engine.disconnect import removals
@@ -84,7 +83,7 @@ def sweep_some(ctx: Context) -> None:
     although nothing runs in the background.
     """
     prefix = keys.endpoints_of_owner("pid:").rstrip("/")
-    start = f"{prefix}{secrets.randbelow(9) + 1}{secrets.randbelow(10)}"
+    start = f"{prefix}{chance.below(9) + 1}{chance.below(10)}"
     found = ctx.reader.scan(prefix, start=start, limit=SAMPLE)
     if len(found) < SAMPLE:
         found += ctx.reader.scan(prefix, limit=SAMPLE - len(found))

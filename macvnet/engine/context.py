@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from macvnet import keys
+from macvnet import chance, keys
 from macvnet.errors import Conflict, StoreError
 from macvnet.kernel.namespaces import Namespace, boot_id
 from macvnet.settings import Settings
@@ -111,7 +110,7 @@ class Context:
         def write(tx: Transaction) -> None:
             tx.put(keys.META_HOST, here)
             if tx.get(keys.META_INSTALLATION) is None:
-                tx.create(keys.META_INSTALLATION, {"id": secrets.token_hex(16)})
+                tx.create(keys.META_INSTALLATION, {"id": chance.token(16)})
 
         store.transact(write)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import NamedTuple
 
-from macvnet import keys
+from macvnet import chance, keys
 from macvnet.engine import made_links
 from macvnet.engine.context import Context
 from macvnet.engine.create_notes import notes_for
@@ -71,7 +70,7 @@ def _require_kind(ctx: Context, kind: str) -> None:
 
     does not: the errno tells which, and nothing is made either way.
     """
-    question = links.add(LinkPlan(kind), f"mv{secrets.token_hex(6)}")._replace(command="")
+    question = links.add(LinkPlan(kind), f"mv{chance.token(6)}")._replace(command="")
     try:
         ctx.netlink.change(question)
     except NetlinkError as error:

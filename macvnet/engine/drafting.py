@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from typing import NamedTuple
 
-from macvnet import keys, option_keys, rules
+from macvnet import chance, keys, option_keys, rules
 from macvnet.addresses import IPV4, IPV6, Subnet
 from macvnet.drivers import Driver, driver
 from macvnet.drivers.options import ENABLE_IPV4, ENABLE_IPV6, boolean
@@ -64,7 +63,7 @@ def draft(ctx: Context, request: CreateRequest) -> Draft:
             f"there is no IPAM driver {quoted(ipam_driver)}", f"--ipam-driver {guess}"
         )
     network = Network(
-        id=secrets.token_hex(32),
+        id=chance.token(32),
         name=request.name,
         driver=request.driver,
         created=_now(),

@@ -7,10 +7,10 @@ alone: root in the container may rename and replace at will.
 from __future__ import annotations
 
 import errno
-import secrets
 import time
 from typing import NamedTuple
 
+from macvnet import chance
 from macvnet.drivers import Driver
 from macvnet.engine.context import Context
 from macvnet.errors import Conflict, KernelRefused
@@ -184,7 +184,7 @@ def _set_up(network: Network, endpoint: Endpoint, link: LinkInfo, name: str, at:
 
 
 def _another_mac() -> str:
-    digits = secrets.token_hex(5)
+    digits = chance.token(5)
     return "02:" + ":".join(digits[i : i + 2] for i in range(0, 10, 2))
 
 

@@ -8,11 +8,10 @@ if nothing else uses it. Callers hold the structure lock.
 from __future__ import annotations
 
 import errno
-import secrets
 import time
 from collections.abc import Callable
 
-from macvnet import keys
+from macvnet import chance, keys
 from macvnet.engine.context import Context
 from macvnet.engine.parents import Prospect, in_use_by, uppers_of
 from macvnet.errors import Conflict, KernelRefused, MacvnetError
@@ -40,7 +39,7 @@ def intended(ctx: Context, prospect: Prospect, network_id: str) -> MadeLink:
     return MadeLink(
         prospect.name,
         "vlan" if lower else "dummy",
-        f"mv{secrets.token_hex(6)}",
+        f"mv{chance.token(6)}",
         lower.name if lower else "",
         lower.ifindex if lower else 0,
         prospect.vlan_id,
@@ -195,7 +194,7 @@ def _used_elsewhere(ctx: Context, link: LinkInfo) -> str:
     A macvlan of mode passthru, left down, is refused while anything else hangs
     on the link. Only ever tried on a link of macvnet's own.
     """
-    probe = f"mp{secrets.token_hex(6)}"
+    probe = f"mp{chance.token(6)}"
     plan = LinkPlan("macvlan", (("IFLA_MACVLAN_MODE", "passthru"),), "mode passthru")
     deadline = time.monotonic() + RELEASE_SECONDS
     while True:

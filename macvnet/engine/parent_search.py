@@ -6,10 +6,9 @@ name is gone and exactly one link has its permanent address (IFLA_PERM_ADDRESS).
 
 from __future__ import annotations
 
-import secrets
 from typing import NamedTuple
 
-from macvnet import keys
+from macvnet import chance, keys
 from macvnet.engine import made_links
 from macvnet.engine.context import Context
 from macvnet.errors import NotFound
@@ -94,7 +93,7 @@ def _adopt_or_remake(ctx: Context, name: str) -> LinkInfo:
             "ip -br link",
         )
     again = made._replace(
-        tag=f"mv{secrets.token_hex(6)}",
+        tag=f"mv{chance.token(6)}",
         lower=lower.ifindex if lower else 0,
         ifindex=0,
         boot_id=ctx.boot_id,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 import time
 from collections.abc import Collection, Sequence
 
-from macvnet import keys
+from macvnet import chance, keys
 from macvnet.addresses import IPV4, IPV6, Address
 from macvnet.drivers import Driver
 from macvnet.engine.liveness import forget
@@ -54,7 +53,7 @@ class Reservation:
         self.installation = installation
         self.host_addresses = host_addresses
         self.stale = stale
-        self.endpoint_id = secrets.token_hex(32)
+        self.endpoint_id = chance.token(32)
 
     def write(self, tx: Transaction) -> tuple[Network, Endpoint]:
         """Reserve. Conflict, Exhausted or NotFound where it cannot be."""

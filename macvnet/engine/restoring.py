@@ -7,15 +7,16 @@ or endpoint does not stop the others.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
 from macvnet import keys
 from macvnet.drivers import driver
-from macvnet.engine import endpoint_link, lookup, parent_search
+from macvnet.engine import checking, endpoint_link, lookup, parent_search
 from macvnet.engine.collecting import see_death
 from macvnet.engine.context import Context
+from macvnet.engine.disconnect import removals
 from macvnet.engine.liveness import alive, roll_back, settle
 from macvnet.engine.remove import clear_abandoned
 from macvnet.engine.reopening import RETURNED, SAME, reopened
@@ -23,16 +24,21 @@ from macvnet.engine.returning import bring_back
 from macvnet.errors import MacvnetError, NotFound
 from macvnet.kernel.link_events import LinkEvents
 from macvnet.kernel.links import LinkInfo
-from macvnet.model import ACTIVE, JOINED, Endpoint, Network
+from macvnet.model import ACTIVE, JOINED, Change, Endpoint, Network
 from macvnet.store import Transaction
 
 
 class Restored(NamedTuple):
-    """What a run did: made again, waiting for a parent, and failed (subject, error)."""
+    """What a run did: made again, waiting for a parent, and failed (subject, error).
+
+    ``changes`` is what a dry run would make; the others are empty then, but
+    for what waits.
+    """
 
     made: tuple[str, ...]
     pending: tuple[str, ...]
     failed: tuple[tuple[str, MacvnetError], ...]
+    changes: tuple[Change, ...] = ()
 
 
 def restore(ctx: Context, *, wait: float) -> Restored:
@@ -46,6 +52,35 @@ def restore(ctx: Context, *, wait: float) -> Restored:
             run.round()
     _note_run(ctx)
     return Restored(tuple(run.made), tuple(run.pending), tuple(run.failed.items()))
+
+
+def foresee(ctx: Context) -> Restored:
+    """What ``restore`` would make again now, and what it would wait for. Changes nothing."""
+    found = checking.check(ctx, None)
+    waiting = [one for one in found if one.kind == checking.PARENT_MISSING]
+    blocked = {one.network.id for one in waiting if one.network is not None}
+    changes = [
+        change
+        for one in found
+        if one.network is not None and one.network.id not in blocked
+        for change in _foreseen(one.kind, one.network, one.endpoint)
+    ]
+    # Several networks can hang on one link.
+    distinct = tuple(dict.fromkeys(changes))
+    return Restored((), tuple(str(one) for one in waiting), (), distinct)
+
+
+def _foreseen(kind: str, network: Network, endpoint: Endpoint | None) -> Iterator[Change]:
+    if kind == checking.LINK_MISSING and network.parent is not None:
+        yield Change("create", "link", network.parent.name)
+    elif endpoint is None:
+        return
+    elif kind in (checking.ENDPOINT_MISSING, checking.ENDPOINT_BACK):
+        words = [str(endpoint.owner), "in network", network.name, endpoint.ifname]
+        words += [assigned.cidr for assigned in endpoint.addresses]
+        yield Change("create", "endpoint", " ".join(filter(None, words)))
+    elif kind == checking.ENDPOINT_DEAD:
+        yield from removals(network, endpoint)
 
 
 def _note_run(ctx: Context) -> None:

@@ -140,8 +140,15 @@ class Namespace:
 
 
 def socket_cookie(sock: socket.socket) -> int:
-    """The cookie of the namespace a socket was made in."""
-    raw = sock.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
+    """The cookie of the namespace a socket was made in. KernelRefused before Linux 5.14."""
+    try:
+        raw = sock.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
+    except OSError as error:
+        raise KernelRefused(
+            "tell network namespaces apart (SO_NETNS_COOKIE)",
+            error.errno or 0,
+            hint="uname -r; macvnet needs Linux 5.14 or newer",
+        ) from None
     return int.from_bytes(raw, "little")
 
 

@@ -8,8 +8,8 @@ itself, at random, so that a number seen again is the same namespace.
 from __future__ import annotations
 
 import errno
-import secrets
 
+from macvnet import chance
 from macvnet.errors import KernelRefused
 from macvnet.kernel.messages import nsidmsg
 from macvnet.kernel.namespaces import Namespace
@@ -35,7 +35,7 @@ def assign(netlink: Rtnetlink, namespace: Namespace) -> int:
     if known is not None:
         return known
     for _ in range(ATTEMPTS):
-        number = LOWEST + secrets.randbelow(HIGHEST - LOWEST)
+        number = LOWEST + chance.below(HIGHEST - LOWEST)
         message = nsidmsg()
         message["attrs"] = [["NETNSA_NSID", number], ["NETNSA_FD", namespace.fd]]
         try:

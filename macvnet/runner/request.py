@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import secrets
 from typing import NamedTuple
 
+from macvnet import chance
 from macvnet.addresses import Address
 from macvnet.errors import InvalidRequest
 from macvnet.model import EndpointRequest, Owner
@@ -41,7 +41,7 @@ class Identity(NamedTuple):
     @classmethod
     def of(cls, request: RunRequest) -> Identity:
         """A new one: a name that nobody gave is made from the ID."""
-        identifier = secrets.token_hex(32)
+        identifier = chance.token(32)
         return cls(identifier, request.name or f"run-{identifier[:12]}", bool(request.name))
 
     @property
