@@ -76,9 +76,12 @@ def _foreseen(kind: str, network: Network, endpoint: Endpoint | None) -> Iterato
     elif endpoint is None:
         return
     elif kind in (checking.ENDPOINT_MISSING, checking.ENDPOINT_BACK):
-        words = [str(endpoint.owner), "in network", network.name, endpoint.ifname]
-        words += [assigned.cidr for assigned in endpoint.addresses]
-        yield Change("create", "endpoint", " ".join(filter(None, words)))
+        where = f"in {endpoint.owner}"
+        name = endpoint.ifname
+        yield Change("create", "endpoint", f"of {endpoint.owner} in network {network.name}")
+        yield Change("create", "link", f"{name} type {network.driver} {where}")
+        for assigned in endpoint.addresses:
+            yield Change("create", "address", f"{assigned.cidr} dev {name} {where}")
     elif kind == checking.ENDPOINT_DEAD:
         yield from removals(network, endpoint)
 

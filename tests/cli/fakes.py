@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from macvnet.addresses import Address, Subnet
-from macvnet.errors import Conflict, NotFound
+from macvnet.engine.checking import ENDPOINT_MISSING, PARENT_DOWN, Difference
+from macvnet.engine.repairing import Repaired
+from macvnet.engine.restoring import Restored
+from macvnet.errors import Conflict, MacvnetError, NotFound
 from macvnet.model import (
     ACTIVE,
     JOINED,
@@ -119,6 +122,9 @@ class FakeEngine:
         self.busy: set[str] = set()
         self.trace: Callable[[str], None] | None = None
         self.fail: BaseException | None = None
+        self.differs = False
+        self.pending: tuple[str, ...] = ()
+        self.failed: tuple[tuple[str, MacvnetError], ...] = ()
 
     def __call__(
         self,
@@ -210,3 +216,35 @@ class FakeEngine:
     ) -> tuple[Change, ...]:
         self.asked.append(("detach", container, tuple(terms), dry_run))
         return (Change("remove", "endpoint", container),)
+
+    def _differences(self, terms: Sequence[str]) -> list[Difference]:
+        chosen = [self.network(term) for term in terms] or self.known
+        if not self.differs:
+            return []
+        return [
+            Difference(kind, f"network {one.name}", text, one, endpoint(one) if held else None)
+            for one in chosen
+            for kind, text, held in (
+                (ENDPOINT_MISSING, "its link eth0 is missing", True),
+                (PARENT_DOWN, "the parent eth0 is down", False),
+            )
+        ]
+
+    def check(self, terms: Sequence[str] = ()) -> list[Difference]:
+        return self._differences(terms)
+
+    def repair(self, terms: Sequence[str] = (), *, dry_run: bool = False) -> Repaired:
+        self.asked.append(("repair", tuple(terms), dry_run))
+        found = self._differences(terms)
+        left = tuple((one, "a parent is never changed") for one in found if one.endpoint is None)
+        return Repaired(tuple(one for one in found if one.endpoint), left)
+
+    def restore(self, *, wait: float = 0.0, dry_run: bool = False) -> Restored:
+        self.asked.append(("restore", wait, dry_run))
+        if dry_run:
+            return Restored((), self.pending, (), (Change("create", "link", "eth0.50"),))
+        return Restored(("link eth0.50 for network lan",), self.pending, self.failed)
+
+    def collect(self, *, grace: float | None = None, dry_run: bool = False) -> tuple[Change, ...]:
+        self.asked.append(("collect", grace, dry_run))
+        return (Change("remove", "endpoint", "of pid:7 from network lan"),)
