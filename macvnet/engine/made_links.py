@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from macvnet import chance, keys
 from macvnet.engine.context import Context
-from macvnet.engine.parents import Prospect, in_use_by, uppers_of
+from macvnet.engine.parents import Prospect, in_use_by, link_local, uppers_of
 from macvnet.errors import Conflict, KernelRefused, MacvnetError
 from macvnet.kernel import addressing, explain, links, sysctl
 from macvnet.kernel.constants import VLAN_8021Q
@@ -180,7 +180,7 @@ def _used_by(ctx: Context, link: LinkInfo) -> str:
     if uppers:
         return f"it carries the link {quoted(uppers[0].name)}"
     for address in addressing.all_addresses(ctx.netlink):
-        if address.ifindex == link.ifindex and address.scope != addressing.RT_SCOPE_LINK:
+        if address.ifindex == link.ifindex and not link_local(address):
             return f"it has the address {address.address}/{address.prefixlen}"
     for route in addressing.all_routes(ctx.netlink, every_table=True):
         if route.ifindex == link.ifindex and in_use_by(route):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from macvnet import chance, keys
-from macvnet.engine import made_links
+from macvnet.engine import made_links, parents
 from macvnet.engine.context import Context
 from macvnet.errors import NotFound
 from macvnet.kernel import links
@@ -92,6 +92,8 @@ def _adopt_or_remake(ctx: Context, name: str) -> LinkInfo:
             "on",
             "ip -br link",
         )
+    if lower is not None:
+        parents.refuse_present_vlan(links.all_links(ctx.netlink), lower, made.vlan_id)
     again = made._replace(
         tag=f"mv{chance.token(6)}",
         lower=lower.ifindex if lower else 0,
@@ -99,8 +101,9 @@ def _adopt_or_remake(ctx: Context, name: str) -> LinkInfo:
         boot_id=ctx.boot_id,
     )
     ctx.store.transact(lambda tx: tx.put(keys.made_link(name), again.to_json()))
+    link = made_links.make(ctx, again)
     ctx.note(f"the link {name} was missing and has been made again")
-    return made_links.make(ctx, again)
+    return link
 
 
 def as_parent(ctx: Context, recorded: Parent, link: LinkInfo) -> Parent:

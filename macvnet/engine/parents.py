@@ -159,6 +159,17 @@ def _to_be_made(every: list[LinkInfo], requested: str) -> Prospect:
             f"ip link add link {base} name vlan{vlan_id} type vlan id {vlan_id} && "
             f"ip link set vlan{vlan_id} up, then -o parent=vlan{vlan_id}",
         )
+    refuse_present_vlan(every, lower, vlan_id)
+    if not lower.up:
+        raise Conflict(
+            f"{quoted(lower.name)} is down, so no sub-interface on it can be set up",
+            f"ip link set {lower.name} up",
+        )
+    return Prospect(f"{lower.name}.{vlan_id}", requested, None, lower, vlan_id)
+
+
+def refuse_present_vlan(every: list[LinkInfo], lower: LinkInfo, vlan_id: int) -> None:
+    """Conflict where a sub-interface of ``lower`` has that VLAN already, naming it."""
     for other in uppers_of(every, lower.ifindex):
         same = other.kind == "vlan" and other.vlan_id == vlan_id
         if same and other.vlan_protocol == VLAN_8021Q:
@@ -167,12 +178,6 @@ def _to_be_made(every: list[LinkInfo], requested: str) -> Prospect:
                 f"{quoted(other.name)}",
                 f"-o parent={other.name}",
             )
-    if not lower.up:
-        raise Conflict(
-            f"{quoted(lower.name)} is down, so no sub-interface on it can be set up",
-            f"ip link set {lower.name} up",
-        )
-    return Prospect(f"{lower.name}.{vlan_id}", requested, None, lower, vlan_id)
 
 
 def _vlan_id(base: str, digits: str) -> int:
@@ -233,11 +238,7 @@ def judge(driver: Driver, options: LinkOptions, prospect: Prospect) -> None:
 
 def _judge_passthru(link: LinkInfo, prospect: Prospect) -> None:
     reason = ""
-    addresses = [
-        a
-        for a in prospect.addresses
-        if not (a.address.family == IPV6 and a.scope == addressing.RT_SCOPE_LINK)
-    ]
+    addresses = [address for address in prospect.addresses if not link_local(address)]
     routes = [r for r in prospect.routes if not _link_local(r)]
     if addresses:
         reason = f"has the address {addresses[0].address}"
@@ -250,6 +251,11 @@ def _judge_passthru(link: LinkInfo, prospect: Prospect) -> None:
             f"mode passthru would cut the host off from the LAN: the parent {link.name} {reason}",
             "-o macvlan_mode=bridge, or -o passthru_force=true if you are sure",
         )
+
+
+def link_local(info: AddressInfo) -> bool:
+    """The kernel's own IPv6 address on every interface; an IPv4 one is always somebody's."""
+    return info.address.family == IPV6 and info.scope == addressing.RT_SCOPE_LINK
 
 
 def _link_local(route: RouteInfo) -> bool:
