@@ -41,8 +41,11 @@ def vlan_of(machine: Machine, ifname: str) -> tuple[str, int, bool]:
 
 def settled(machine: Machine, *ifnames: str) -> Snapshot:
     """A snapshot taken when the kernel has noticed that these links are up (it takes its time)."""
-    for ifname in ifnames:
-        assert wait_until(lambda name=ifname: machine.link(name)["operstate"] == "UP")
+
+    def noticed() -> bool:
+        return all(machine.link(ifname)["operstate"] == "UP" for ifname in ifnames)
+
+    assert wait_until(noticed)
     return machine.snapshot()
 
 
