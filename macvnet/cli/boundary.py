@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 import click
@@ -50,6 +50,29 @@ def guarded(invocation: Invocation, work: Callable[[], int]) -> int:
         # The interpreter flushes once more when it ends, and would complain of its own.
         _silence_stdout()
     return status or last
+
+
+def record(invocation: Invocation, arguments: Sequence[str], status: int) -> None:
+    """Write a command that changes something into the log. Never fails, never raises."""
+    if invocation.began is None:
+        return
+    from macvnet import journal
+
+    try:
+        made = journal.entry(
+            arguments,
+            status,
+            invocation.errors,
+            invocation.operations,
+            began=invocation.began,
+        )
+        failure = journal.record(invocation.settings.state_dir, made)
+        # Who was refused for want of a privilege need not hear of it twice.
+        if failure and (made.operations or not status):
+            invocation.note(f"this command is not in the log, {failure}")
+    except (MacvnetError, OutputClosed, KeyboardInterrupt):
+        # Without settings there is no log; and what was done stays done.
+        return
 
 
 def _flushed() -> int:

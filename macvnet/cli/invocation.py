@@ -7,6 +7,7 @@ usage need none of it.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -48,10 +49,15 @@ class Invocation:
     """Handed to every command as click's ``obj``.
 
     ``opener`` stands in for the engine in tests: called as Engine is.
+    ``began`` (time.monotonic()) is set when a command starts that changes
+    something; ``errors`` and ``operations`` are what the log says of it.
     """
 
     def __init__(self, opener: Opener | None = None) -> None:
         self.given: dict[str, Any] = {}
+        self.began: float | None = None
+        self.errors: list[str] = []
+        self.operations: list[str] = []
         self._opener = opener
         self._settings: Settings | None = None
 
@@ -72,9 +78,12 @@ class Invocation:
             from macvnet.engine import Engine
 
             opener = Engine
-        trace = self.trace if self.given.get("verbose") else None
-        engine: Engine = opener(self.settings, note=self.note, trace=trace)
+        engine: Engine = opener(self.settings, note=self.note, trace=self.trace)
         return engine
+
+    def begin(self) -> None:
+        """A command begins that changes something: it will be in the log."""
+        self.began = time.monotonic()
 
     def out(self, line: str = "") -> None:
         """One line of results. The caller makes foreign text printable."""
@@ -86,10 +95,13 @@ class Invocation:
 
     def trace(self, command: str) -> None:
         """A kernel operation, as a command to type."""
-        self._aside(f"+ {printable(command)}")
+        self.operations.append(command)
+        if self.given.get("verbose"):
+            self._aside(f"+ {printable(command)}")
 
     def error(self, error: MacvnetError) -> None:
         """A refusal: what is wrong, and what to type."""
+        self.errors.append(error.message)
         try:
             flush()
         except (OutputClosed, MacvnetError):

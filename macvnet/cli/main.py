@@ -28,6 +28,7 @@ COMMANDS = {
     "repair": ("macvnet.cli.checking", "Mend what check finds, where that is safe."),
     "restore": ("macvnet.cli.restoring", "Make again what is missing, after a reboot."),
     "gc": ("macvnet.cli.restoring", "Free what containers that are gone still hold."),
+    "log": ("macvnet.cli.recounting", "Show what was done, when and by whom."),
     "run": ("macvnet.cli.running", "Run a command in a new namespace on a network."),
 }
 ALIASES = {"remove": "rm", "list": "ls"}
@@ -91,7 +92,9 @@ def run(arguments: Sequence[str], invocation: Invocation | None = None) -> int:
         with cli.make_context("macvnet", list(arguments), obj=called) as ctx:
             return int(cli.invoke(ctx) or 0)
 
-    return boundary.guarded(called, work)
+    status = boundary.guarded(called, work)
+    boundary.record(called, arguments, status)
+    return status
 
 
 def _standard_streams() -> None:

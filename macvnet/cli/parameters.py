@@ -14,6 +14,8 @@ from macvnet.cli import syntax
 from macvnet.errors import UsageError
 from macvnet.text import quoted
 
+DRY_RUN = "dry_run"
+
 
 class Flag(click.Option):
     """A boolean: bare, or with ``=true`` or ``=false``; None where it was not given."""
@@ -122,7 +124,10 @@ class _Docker(click.Command):
 
 
 class Command(_Docker):
-    """One command. ``aliases`` are other words for it, shown in its help."""
+    """One command. ``aliases`` are other words for it, shown in its help.
+
+    One that has ``--dry-run`` changes something, and is ``logged`` by default.
+    """
 
     def __init__(
         self,
@@ -130,9 +135,12 @@ class Command(_Docker):
         *,
         params: Sequence[click.Parameter],
         aliases: tuple[str, ...] = (),
+        logged: bool | None = None,
         **attributes: Any,
     ) -> None:
         self.aliases = aliases
+        changes = any(param.name == DRY_RUN for param in params)
+        self.logged = changes if logged is None else logged
         self.globals = global_options()
         super().__init__(name, params=[*params, *self.globals], **attributes)
 
@@ -141,6 +149,11 @@ class Command(_Docker):
         if not set(line.flags).intersection(ctx.help_option_names):
             self._count(ctx, len(line.positionals))
         return super().parse_args(ctx, [*line.flags, "--", *line.positionals])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if self.logged and not ctx.params.get(DRY_RUN):
+            ctx.obj.begin()
+        return super().invoke(ctx)
 
     def _count(self, ctx: click.Context, given: int) -> None:
         positionals = [param for param in self.params if isinstance(param, click.Argument)]

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 import click
 
+from macvnet.cli.durations import seconds
 from macvnet.cli.invocation import Invocation
 from macvnet.cli.parameters import command, dry_run
-from macvnet.errors import InvalidRequest, PartlyDone, StillPending
-from macvnet.text import printable, quoted
-
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"([0-9]{1,9})([smhd]?)")
-
-
-def seconds(flag: str, text: str) -> float:
-    """A duration: 90, 90s, 15m, 24h, 7d. InvalidRequest otherwise."""
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise InvalidRequest(
-            f"{flag} {quoted(text)} is not a duration", f"{flag} 90s (or 15m, 24h, 7d)"
-        )
-    return float(int(match[1]) * _UNITS[match[2]])
+from macvnet.errors import PartlyDone, StillPending
+from macvnet.text import printable
 
 
 @command(
