@@ -68,7 +68,11 @@ def inspected(engine: Engine, network: Network) -> dict[str, Any]:
         "Options": _sorted(network.options),
         "Labels": _sorted(network.labels),
         "Containers": _sorted(
-            {f"ep-{one.id}": _container(one) for one in endpoints if one.state == JOINED}
+            {
+                f"ep-{one.id}": _container(one)
+                for one in endpoints
+                if one.state == JOINED and engine.present(one)
+            }
         ),
         "Status": {"IPAM": {"Subnets": _usage(engine, network)}},
         "Macvnet": _beyond(engine, network, endpoints),
@@ -141,16 +145,17 @@ def _beyond(engine: Engine, network: Network, endpoints: Sequence[Endpoint]) -> 
             }
             for pool in _docker_order(network.pools)
         ],
-        "Endpoints": [_endpoint(endpoint) for endpoint in endpoints],
+        "Endpoints": [_endpoint(one, engine.present(one)) for one in endpoints],
     }
 
 
-def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
+def _endpoint(endpoint: Endpoint, present: bool) -> dict[str, Any]:
     return {
         "ID": endpoint.id,
         "Target": str(endpoint.owner),
         "PID": endpoint.pid or 0,
         "State": endpoint.state,
+        "Present": present,
         "Interface": endpoint.ifname,
         "MacAddress": endpoint.mac,
         "Addresses": [

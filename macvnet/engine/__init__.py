@@ -98,6 +98,14 @@ class Engine:
         """The endpoints recorded in a network."""
         return lookup.endpoints_of_network(self._ctx.reader, network.id)
 
+    def present(self, endpoint: Endpoint) -> bool:
+        """Whether an endpoint's target seems to be there: cheap, from /proc, no proof."""
+        from macvnet.runtimes import table
+
+        kind = table().get(endpoint.owner.runtime)
+        same_boot = endpoint.sandbox.boot_id == self._ctx.boot_id
+        return same_boot and kind is not None and kind.present(endpoint.owner.name, self.reader)
+
     def excluded(self, network: Network) -> list[str]:
         """The --exclude texts of a network."""
         stored = self._ctx.reader.get(keys.request(network.id)) or {}

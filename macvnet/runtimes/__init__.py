@@ -47,6 +47,9 @@ class Runtime(Protocol):
     def knows(self, name: str, store: Store) -> bool:
         """Whether a bare word names something here; cheap, never raises."""
 
+    def present(self, name: str, store: Store) -> bool:
+        """Whether a target of that name seems to be there: from /proc and files, no proof."""
+
 
 def table() -> dict[str, Runtime]:
     """Every runtime by its name."""

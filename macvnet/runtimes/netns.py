@@ -34,3 +34,8 @@ def open_target(name: str, store: Store) -> Target:
 def knows(name: str, store: Store) -> bool:
     """Whether /run/netns has that file."""
     return bool(name) and "/" not in name and os.path.exists(f"{DIRECTORIES[0]}/{name}")
+
+
+def present(name: str, store: Store) -> bool:
+    """The same: the file is the namespace's name."""
+    return knows(name, store)

@@ -48,3 +48,8 @@ def open_target(name: str, store: Store) -> Target:
 def knows(name: str, store: Store) -> bool:
     """Never: a path has a slash, a bare word has none."""
     return False
+
+
+def present(name: str, store: Store) -> bool:
+    """Whether there is such a file."""
+    return os.path.exists(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from macvnet.errors import Conflict, InvalidRequest
 from macvnet.kernel.namespaces import Namespace
 from macvnet.model import Owner
@@ -35,6 +37,11 @@ def open_target(name: str, store: Store) -> Target:
         )
     namespace = Namespace.of_pid(pid)
     return Target(owner(name), namespace, pid)
+
+
+def present(name: str, store: Store) -> bool:
+    """Whether a process has that number."""
+    return os.path.exists(f"/proc/{name}/net")
 
 
 def knows(name: str, store: Store) -> bool:

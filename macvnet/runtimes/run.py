@@ -43,6 +43,12 @@ def knows(name: str, store: Store) -> bool:
     return bool(name) and "/" not in name and store.get(keys.run(name)) is not None
 
 
+def present(name: str, store: Store) -> bool:
+    """Whether its command lives."""
+    record = store.get(keys.run(name)) if name and "/" not in name else None
+    return record is not None and lives(record)
+
+
 def resolve_run(store: Reader, name: str) -> tuple[int, str]:
     """PID of the run's command and the path of its namespace; NotFound unless it lives."""
     record = store.get(keys.run(name))

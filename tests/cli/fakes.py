@@ -169,6 +169,9 @@ class FakeEngine:
     def networks(self) -> list[Network]:
         return list(self.known)
 
+    def present(self, endpoint: Endpoint) -> bool:
+        return True
+
     def only_network(self) -> Network:
         if not self.known:
             raise NotFound("there is no network to attach to", "macvnet create")
