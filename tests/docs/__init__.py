@@ -1,0 +1,1 @@
+"""The examples of README and docs, executed; the reference, held against the program."""
