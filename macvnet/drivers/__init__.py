@@ -41,6 +41,9 @@ class Driver(Protocol):
     def sharing_conflict(self, mine: LinkOptions, other: LinkOptions) -> str:
         """Why two networks of this driver cannot share a parent, or ""."""
 
+    def agreeing(self, other: LinkOptions) -> str:
+        """The -o words with which a network could share a parent with ``other``, or ""."""
+
     def announces_from_parent(self, options: LinkOptions) -> bool | None:
         """Where announcements go out: True parent, False endpoint, None not at all."""
 

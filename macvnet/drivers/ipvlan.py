@@ -60,6 +60,11 @@ def sharing_conflict(mine: LinkOptions, other: LinkOptions) -> str:
     return ""
 
 
+def agreeing(other: LinkOptions) -> str:
+    """The other's mode and flag."""
+    return f"-o ipvlan_mode={other.mode} -o ipvlan_flag={other.flag}"
+
+
 def announces_from_parent(options: LinkOptions) -> bool | None:
     """l2 from a packet socket on the parent; l3 and l3s have no ARP."""
     return True if options.mode == "l2" else None

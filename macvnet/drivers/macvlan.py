@@ -53,6 +53,11 @@ def sharing_conflict(mine: LinkOptions, other: LinkOptions) -> str:
     return "mode passthru takes the whole parent" if exclusive(mine) or exclusive(other) else ""
 
 
+def agreeing(other: LinkOptions) -> str:
+    """None: whoever has the whole parent shares it in no mode."""
+    return ""
+
+
 def announces_from_parent(options: LinkOptions) -> bool | None:
     """From the endpoint itself: the MAC is its own."""
     return False

@@ -242,7 +242,9 @@ def _judge_sharing(
             )
         conflict = kind.sharing_conflict(network.link, other.link)
         if conflict:
-            raise Conflict(f"{where}: {conflict}", "choose another -o parent")
+            agreeing = kind.agreeing(other.link)
+            way_out = f"{agreeing} -o share_parent=true" if agreeing else "another -o parent"
+            raise Conflict(f"{where}: {conflict}", way_out)
         if not network.link.share_parent:
             raise Conflict(where, "-o share_parent=true, or another -o parent")
 
