@@ -117,9 +117,9 @@ class Rtnetlink:
             self._receive(self._sequence, single=True)
         except NetlinkError as error:
             if error.errno == errno.EPERM:
+                what = f"for 'ip {request.command}'" if request.command else "to make links"
                 raise PermissionDenied(
-                    f"the capability CAP_NET_ADMIN is missing for 'ip {request.command}'",
-                    "run macvnet as root",
+                    f"the capability CAP_NET_ADMIN is missing {what}", "run macvnet as root"
                 ) from None
             raise
 
