@@ -5,12 +5,11 @@ Knows how often a change is tried; must not know a kind of store.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from macvnet.errors import StoreError
 from macvnet.store.backend import Backend, Operation, StoreConflict, bounds
-from macvnet.store.transaction import Transaction
+from macvnet.store.transaction import Transaction, decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,7 +42,7 @@ class Store:
     def get(self, key: str) -> Any | None:
         """The value of a key, or None. StoreError if the state cannot be read."""
         row = self.backend.get(key)
-        return json.loads(row.text) if row else None
+        return decoded(key, row.text) if row else None
 
     def scan(
         self,
@@ -60,7 +59,7 @@ class Store:
         """
         low, high = bounds(prefix, start, reverse)
         rows = self.backend.scan(low, high, limit=limit, reverse=reverse)
-        return [(row.key, json.loads(row.text)) for row in rows]
+        return [(row.key, decoded(row.key, row.text)) for row in rows]
 
     def transact(self, function: Callable[[Transaction], T]) -> T:
         """Run ``function`` and commit what it wrote, all or nothing.

@@ -169,12 +169,29 @@ class SqliteBackend:
         self.close()
         if not statedir.ready(self.state_dir, self.path, make=not self.read_only):
             return None
+        self._refuse_truncated()
         connection = self._open()
         if connection is not None:
             self._connection, self._pid = connection, os.getpid()
             with suppress(OSError):  # no more descriptors: it works without
                 self._guard = walguard.enter(self.path)
         return connection
+
+    def _refuse_truncated(self) -> None:
+        """An empty file with a log was not empty: SQLite would take it for new, and drop the log.
+
+        The log first: another process may be making both at this moment.
+        """
+        try:
+            log = os.stat(self.path + "-wal").st_size
+            size = os.stat(self.path).st_size
+        except OSError:
+            return
+        if log and not size:
+            raise StoreError(
+                f"the state in {quoted(self.path)} is damaged, the file has become empty",
+                f"macvnet state import BACKUP, with {self.path} and {self.path}-wal moved away",
+            )
 
     def _open(self) -> sqlite3.Connection | None:
         mode = "ro" if self.read_only else "rw"
@@ -189,12 +206,15 @@ class SqliteBackend:
                 connection.close()
                 connection = _connection(self.path, "mode=ro&immutable=1")
                 current = self._recognised(connection)
-            if not current and self.read_only:
+            if current is None:
+                connection = self._migrated(connection)
+            elif not current and self.read_only:
                 connection.close()
                 return None
-            if not current:
+            elif not current:
                 self._initialise(connection)
             if not self.read_only:
+                self._use_log(connection)
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         except BaseException:
@@ -202,8 +222,32 @@ class SqliteBackend:
             raise
         return connection
 
-    def _recognised(self, connection: sqlite3.Connection) -> bool:
-        """Whether the file is ours and current; False if it is still empty."""
+    def _use_log(self, connection: sqlite3.Connection) -> None:
+        """A copy put in the place of the state may have no log, and the guard needs one."""
+        if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            with statedir.locked(self.state_dir):
+                connection.execute("PRAGMA journal_mode = WAL")
+
+    def _migrated(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        """An open file of an older schema, brought up to date by whoever finds it so."""
+        from macvnet.store.migration import migrate
+
+        if self.read_only:
+            connection.close()
+            connection = _connection(self.path, "mode=rw")
+        try:
+            with statedir.locked(self.state_dir):
+                migrate(connection, self.path, SCHEMA_VERSION)
+        except BaseException:
+            connection.close()
+            raise
+        if self.read_only:
+            connection.close()
+            connection = _connection(self.path, "mode=ro")
+        return connection
+
+    def _recognised(self, connection: sqlite3.Connection) -> bool | None:
+        """Whether the file is ours and current; False if it is still empty, None if it is older."""
         [(application, version)] = connection.execute(
             "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"
         ).fetchall()
@@ -215,6 +259,11 @@ class SqliteBackend:
                 f"this macvnet knows {SCHEMA_VERSION} only",
                 "use the newer macvnet that wrote it, or another --state-dir",
             )
+        if application == APPLICATION_ID:
+            from macvnet.store.migration import possible
+
+            if possible(version, SCHEMA_VERSION):
+                return None
         [(tables,)] = connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
         if application or version or tables:
             raise StoreError(

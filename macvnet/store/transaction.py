@@ -13,7 +13,9 @@ from __future__ import annotations
 import json
 from typing import Any, Protocol
 
+from macvnet.errors import StoreError
 from macvnet.store.backend import Backend, Guard, Operation, Row, bounds
+from macvnet.text import quoted
 
 
 class KeyTaken(Exception):
@@ -50,6 +52,17 @@ class Reader(Protocol):
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
 
 
+def decoded(key: str, text: str) -> Any:
+    """The value in a stored text. StoreError where a disk has changed it."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise StoreError(
+            f"the state is damaged, the record {quoted(key)} cannot be read",
+            "macvnet state import BACKUP, into a new --state-dir",
+        ) from error
+
+
 class Transaction:
     """Reads and intended writes over one backend; ``Store.transact`` commits it."""
 
@@ -65,7 +78,7 @@ class Transaction:
         else:
             row = self._row(key)
             text = row.text if row else None
-        return None if text is None else json.loads(text)
+        return None if text is None else decoded(key, text)
 
     def scan(
         self,
@@ -90,7 +103,7 @@ class Transaction:
             found[row.key] = row.text
         found.update(own)
         keys = sorted((key for key, text in found.items() if text is not None), reverse=reverse)
-        return [(key, json.loads(found[key] or "null")) for key in keys[:limit]]
+        return [(key, decoded(key, found[key] or "null")) for key in keys[:limit]]
 
     def put(self, key: str, value: Any) -> None:
         """Set a key, whether it exists or not."""

@@ -15,6 +15,9 @@ VOLATILE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     for pattern, replacement in (
         (r"^\d+: (?=\S+: <)", "N: "),
         (r"@if\d+", "@ifN"),
+        # The kernel takes a moment to find out that a new link is up.
+        (r"\bstate (UP|UNKNOWN)\b", "state UP"),
+        (r"^(\S+@\S+) +(UP|UNKNOWN) +", r"\1 UP "),
         (r"time[= ][\d.]+ ?ms", "time=T"),
         (r"^rtt min/avg/max/mdev = .*", "rtt"),
         (r"link-netnsid \d+", "link-netnsid N"),

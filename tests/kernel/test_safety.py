@@ -16,11 +16,14 @@ PASSTHRU = (*LAN, "-o", "macvlan_mode=passthru")
 
 
 def digest(folder: Path) -> str:
-    """What every file of the state holds; the write-ahead log's shared index moves by itself."""
+    """What every file of the state holds; the write-ahead log's shared index moves by itself.
+
+    That a command was refused is in the log of commands, and changes nothing.
+    """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     total = hashlib.sha256()
     for path in files:
-        if not path.name.endswith("-shm"):
+        if not path.name.endswith("-shm") and path.name != "commands.log":
             total.update(str(path).encode() + b"\0" + path.read_bytes())
     return total.hexdigest()
 

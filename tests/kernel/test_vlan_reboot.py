@@ -1,7 +1,7 @@
 """After a reboot: macvnet's own missing links come back by themselves, others' are left alone.
 
 A reboot as macvnet sees one: another boot id, a new namespace, no link but the
-NIC, and the state on disk. ``test_uml_reboot`` has two real ones.
+NIC, and the state on disk. ``tests.boots`` has two real ones.
 """
 
 from __future__ import annotations
