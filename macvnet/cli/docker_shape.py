@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from macvnet.model import Endpoint, Network, Pool
 
 SATURATED = (1 << 64) - 1
+SCHEMA = 1
+"""Grows when a key below ``Macvnet`` changes meaning or type, or goes (docs/compatibility.md)."""
 
 
 def listed(network: Network, shown_id: str) -> dict[str, str]:
@@ -46,7 +48,7 @@ def _created_at(text: str) -> str:
 
 def inspected(engine: Engine, network: Network) -> dict[str, Any]:
     """An element of ``inspect``'s array. The order of the keys is docker's."""
-    endpoints = sorted(engine.endpoints(network), key=lambda endpoint: endpoint.sequence)
+    endpoints = engine.endpoints(network)
     return {
         "Name": network.name,
         "Id": network.id,
@@ -126,6 +128,7 @@ def _usage(engine: Engine, network: Network) -> dict[str, Any]:
 def _beyond(engine: Engine, network: Network, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     parent = network.parent
     return {
+        "Schema": SCHEMA,
         "State": network.state,
         "Segment": network.segment,
         "Parent": {

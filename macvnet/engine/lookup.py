@@ -57,19 +57,19 @@ def endpoint(reader: Reader, endpoint_id: str) -> Endpoint | None:
 
 
 def _indexed(reader: Reader, prefix: str) -> list[Endpoint]:
+    """In the order of their joining."""
     found = (endpoint(reader, key.rpartition("/")[2]) for key, _ in reader.scan(prefix))
-    return [each for each in found if each is not None]
+    return sorted((e for e in found if e is not None), key=lambda each: each.sequence)
 
 
 def endpoints_of_network(reader: Reader, network_id: str) -> list[Endpoint]:
-    """The endpoints recorded in one network."""
+    """The endpoints recorded in one network, in the order of their joining."""
     return _indexed(reader, keys.endpoints_of_network(network_id))
 
 
 def endpoints_of_sandbox(reader: Reader, sandbox_key: str) -> list[Endpoint]:
     """The endpoints recorded in one sandbox, in the order of their joining."""
-    found = _indexed(reader, keys.endpoints_of_sandbox(sandbox_key))
-    return sorted(found, key=lambda each: each.sequence)
+    return _indexed(reader, keys.endpoints_of_sandbox(sandbox_key))
 
 
 def endpoints_of_owner(reader: Reader, owner: str) -> list[Endpoint]:
