@@ -180,7 +180,7 @@ class FakeEngine:
         return self.known[0]
 
     def endpoints(self, of: Network) -> list[Endpoint]:
-        return self.joined.get(of.id, [])
+        return sorted(self.joined.get(of.id, []), key=lambda one: one.sequence)
 
     def excluded(self, of: Network) -> list[str]:
         return ["192.0.2.130"]

@@ -91,7 +91,7 @@ def test_detached_shell_is_on_the_network_until_it_is_ended(networked: Lab) -> N
     supervisor = int(taken.stderr.split("kill ")[1])
     os.kill(supervisor, signal.SIGTERM)
     # An interactive shell ignores SIGTERM: it is killed after its grace.
-    wait_until(lambda: containers(networked) == [], 15)
+    wait_until(lambda: leases(networked) == [], 15)
     assert networked.router.silent(ADDRESS)
     gone = networked.host.macvnet("disconnect", "pub_net", "run:web")
     assert gone.status == 4
