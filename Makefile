@@ -12,7 +12,7 @@ test:    ## Everything: checks, all tests natively and in User Mode Linux; the m
 	@$(ROOT); .ci/unchanged .ci/test
 check:   ## ruff, mypy --strict and the import contracts
 	@.ci/setup tools
-	.venv/bin/ruff check --quiet .
+	.venv/bin/ruff check --quiet --output-format concise .
 	.venv/bin/ruff format --quiet --check .
 	.venv/bin/mypy --no-error-summary
 	.venv/bin/lint-imports --no-cache >.venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from macvnet.addresses import Address, Subnet, sort_key
 
-META_INSTALLATION = "meta/installation"
-META_HOST = "meta/host"
-META_RESTORED = "meta/restored"
+META = "meta/"
+META_INSTALLATION = f"{META}installation"
+META_HOST = f"{META}host"
+META_RESTORED = f"{META}restored"
 
 NETWORKS = "network/"
 NAMES = "name/"
 ENDPOINTS = "endpoint/"
 MADE_LINKS = "link/"
 RUNS = "run/"
+SEGMENTS = "segment/"
 
 
 def network(network_id: str) -> str:
@@ -44,7 +46,10 @@ def endpoints_of_sandbox(sandbox_key: str, endpoint_id: str = "") -> str:
 
 
 def endpoints_of_owner(owner: str, endpoint_id: str = "") -> str:
-    """Index: the endpoints recorded for one owner, also after its sandbox is gone."""
+    """Index: the endpoints recorded for one owner, also after its sandbox is gone.
+
+    The value is what its sandbox was known by when it was first connected (boot id, nsid).
+    """
     return f"owner-endpoint/{_part(owner)}/{endpoint_id}"
 
 
@@ -65,7 +70,7 @@ def run(run_name: str) -> str:
 
 def segment(segment_name: str) -> str:
     """Count of the changes to a segment's pools: what two creations conflict on."""
-    return f"segment/{_part(segment_name)}"
+    return f"{SEGMENTS}{_part(segment_name)}"
 
 
 def pools(segment_name: str, subnet: Subnet | None = None) -> str:

@@ -28,6 +28,7 @@ COMMANDS = {
     "repair": ("macvnet.cli.checking", "Mend what check finds, where that is safe."),
     "restore": ("macvnet.cli.restoring", "Make again what is missing, after a reboot."),
     "gc": ("macvnet.cli.restoring", "Free what containers that are gone still hold."),
+    "state": ("macvnet.cli.state", "Save the state to a file, or make one from a file."),
     "log": ("macvnet.cli.recounting", "Show what was done, when and by whom."),
     "run": ("macvnet.cli.running", "Run a command in a new namespace on a network."),
 }
@@ -51,24 +52,12 @@ def _version(ctx: click.Context, option: click.Parameter, value: bool) -> None:
         ctx.exit()
 
 
-def _nothing() -> int:
-    """docker network alone: help on stderr, success."""
-    ctx = click.get_current_context()
-    if ctx.invoked_subcommand is None:
-        ctx.obj.tell(ctx.get_help())
-    return 0
-
-
 cli = Group(
     "macvnet",
     table=COMMANDS,
     aliases=ALIASES,
-    callback=_nothing,
-    invoke_without_command=True,
     help=HELP,
     epilog=EXAMPLES,
-    subcommand_metavar="COMMAND [ARG]...",
-    options_metavar="[OPTIONS]",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
     params=[
         *global_options(),

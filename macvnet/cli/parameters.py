@@ -187,21 +187,38 @@ class Command(_Docker):
             formatter.write_dl(shared)
 
 
+def _help_alone() -> int:
+    ctx = click.get_current_context()
+    if ctx.invoked_subcommand is None:
+        ctx.obj.tell(ctx.get_help())
+    return 0
+
+
 class Group(_Docker, click.Group):
     """Commands that are imported when they are named, and not before.
 
     ``table``: name to (module, one line of help). ``aliases``: other words for
-    them. Each module calls its command what the table calls it.
+    them. Each module calls its command what the table calls it (``import_`` where
+    Python has another use for the word). Alone, it shows its help on stderr, and
+    that is no failure (as docker has it).
     """
 
     def __init__(
         self,
-        *arguments: Any,
+        name: str,
+        *,
         table: Mapping[str, tuple[str, str]],
         aliases: Mapping[str, str],
         **attributes: Any,
     ) -> None:
-        super().__init__(*arguments, **attributes)
+        super().__init__(
+            name,
+            callback=_help_alone,
+            invoke_without_command=True,
+            subcommand_metavar="COMMAND [ARG]...",
+            options_metavar="[OPTIONS]",
+            **attributes,
+        )
         self.table = table
         self.other_words = aliases
 
@@ -213,9 +230,10 @@ class Group(_Docker, click.Group):
         if name not in self.table:
             return None
         import importlib
+        import keyword
 
         module = importlib.import_module(self.table[name][0])
-        found: click.Command = getattr(module, name)
+        found: click.Command = getattr(module, f"{name}_" if keyword.iskeyword(name) else name)
         return found
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

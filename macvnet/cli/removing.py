@@ -97,7 +97,7 @@ def prune(
         return 0
     with invocation.engine() as engine:
         networks = sorted(
-            (network for network in engine.prunable() if filters.keeps(chosen, network)),
+            (n for n in engine.prunable(dry_run=bool(dry_run)) if filters.keeps(chosen, n)),
             key=filters.natural_order,
         )
         if dry_run:

@@ -26,6 +26,9 @@ class Driver(Protocol):
     def parse(self, options: Mapping[str, str]) -> LinkOptions:
         """Typed options; InvalidRequest for an unknown key or a bad value."""
 
+    def words(self, options: LinkOptions) -> dict[str, str]:
+        """The ``-o`` words that ``parse`` reads as these options."""
+
     def plan(self, options: LinkOptions, mac: str) -> LinkPlan:
         """The link of one endpoint."""
 

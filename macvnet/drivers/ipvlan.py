@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from macvnet.drivers.options import Reader, choice
 from macvnet.drivers.options import parse as parse_options
+from macvnet.drivers.options import words as unparse
 from macvnet.kernel.constants import IPVLAN_FLAGS, IPVLAN_MODES
 from macvnet.model import LinkOptions, LinkPlan
 
@@ -25,6 +26,11 @@ _OWN: dict[str, Reader] = {
 def parse(options: Mapping[str, str]) -> LinkOptions:
     """Typed options of an ipvlan network; mode l2 and flag bridge by default (as Docker)."""
     return parse_options(options, _OWN, {"mode": MODES[0], "flag": FLAGS[0]})
+
+
+def words(options: LinkOptions) -> dict[str, str]:
+    """The ``-o`` words that ``parse`` reads as these options."""
+    return unparse(options, {"ipvlan_mode": options.mode, "ipvlan_flag": options.flag})
 
 
 def plan(options: LinkOptions, mac: str) -> LinkPlan:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from macvnet.drivers.options import Reader, boolean, choice
 from macvnet.drivers.options import parse as parse_options
+from macvnet.drivers.options import words as unparse
 from macvnet.model import LinkOptions, LinkPlan
 
 NAME = "macvlan"
@@ -23,6 +24,12 @@ _OWN: dict[str, Reader] = {
 def parse(options: Mapping[str, str]) -> LinkOptions:
     """Typed options of a macvlan network; bridge mode by default (as Docker)."""
     return parse_options(options, _OWN, {"mode": MODES[0]})
+
+
+def words(options: LinkOptions) -> dict[str, str]:
+    """The ``-o`` words that ``parse`` reads as these options."""
+    force = "true" if options.passthru_force else "false"
+    return unparse(options, {"macvlan_mode": options.mode, "passthru_force": force})
 
 
 def plan(options: LinkOptions, mac: str) -> LinkPlan:

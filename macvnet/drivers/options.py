@@ -118,3 +118,28 @@ def parse(
             )
         values.update(table[key](key, value))
     return LinkOptions(**values)
+
+
+def words(options: LinkOptions, own: Mapping[str, str]) -> dict[str, str]:
+    """The ``-o`` words that ``parse`` reads as these options; ``own``: the driver's values by key.
+
+    What is left to its default or to the parent has no word.
+    """
+    found = {
+        **own,
+        "share_parent": _word(options.share_parent),
+        "onlink": _word(options.onlink),
+        "com.docker.network.advertise_addr_nmsgs": str(options.announce_count),
+        "com.docker.network.advertise_addr_ms": str(round(options.announce_interval * 1000)),
+    }
+    if options.parent:
+        found["parent"] = options.parent
+    if options.mtu:
+        found["mtu"] = str(options.mtu)
+    if options.segment:
+        found["segment"] = options.segment
+    return found
+
+
+def _word(value: bool) -> str:
+    return "true" if value else "false"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from macvnet import keys
 from macvnet.engine import lookup
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from macvnet.engine.checking import Difference
     from macvnet.engine.connect import Connected
     from macvnet.engine.create import Created
+    from macvnet.engine.importing import Imported
     from macvnet.engine.repairing import Repaired
     from macvnet.engine.restoring import Restored
     from macvnet.runtimes import Target
@@ -137,26 +138,35 @@ class Engine:
             self._ctx.claim()
         return collect(self._ctx, grace=grace, dry_run=dry_run)
 
+    def export(self) -> dict[str, Any]:
+        """The state as a document, for a backup or for another host."""
+        from macvnet.engine.exporting import export
+
+        return export(self._ctx)
+
+    def import_(self, text: str, *, dry_run: bool = False) -> Imported:
+        """An exported document becomes the state. Conflict where there are networks already."""
+        from macvnet.engine.importing import import_
+
+        return import_(self._ctx, text, dry_run=dry_run)
+
     def _some(self, terms: Sequence[str]) -> list[Network] | None:
         return [self.network(term) for term in terms] or None
 
-    def prunable(self) -> list[Network]:
+    def prunable(self, *, dry_run: bool = False) -> list[Network]:
         """Networks that nothing is connected to, and for which no lease is kept.
 
-        Configuration networks stay (docker's rule).
+        Configuration networks stay (docker's rule). Deaths seen are recorded.
         """
-        from macvnet.engine.collecting import kept
-        from macvnet.engine.liveness import alive
-
-        ctx = self._ctx
-
-        def needed(endpoint: Endpoint) -> bool:
-            return alive(ctx, endpoint.sandbox) or kept(ctx, endpoint, self.settings.grace)
+        from macvnet.engine.collecting import needed
 
         return [
             network
             for network in self.networks()
-            if not network.config_only and not any(map(needed, self.endpoints(network)))
+            if not network.config_only
+            and not any(
+                needed(self._ctx, endpoint, dry_run=dry_run) for endpoint in self.endpoints(network)
+            )
         ]
 
     def connect(

@@ -8,17 +8,21 @@ death was first seen, and never less than until ``restore`` has run in this boot
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from macvnet import chance, keys
+from macvnet.addresses import Address
 from macvnet.engine import lookup
 from macvnet.engine.context import Context
 from macvnet.engine.disconnect import removals
 from macvnet.engine.liveness import alive, network_of, roll_back
+from macvnet.ipam.segment import lease_holder
+from macvnet.kernel import nsid
 from macvnet.model import Change, Endpoint, Network
 from macvnet.store import Transaction
 
-SAMPLE = 8
-"""How many endpoints of bare PIDs a connect looks at: so few that it costs nothing."""
+SAMPLE = 32
+"""How many endpoints of bare PIDs a connect looks at: so few that it costs next to nothing."""
 
 
 def restored(ctx: Context) -> bool:
@@ -34,6 +38,20 @@ def kept(ctx: Context, endpoint: Endpoint, grace: float) -> bool:
     if endpoint.sandbox.boot_id != ctx.boot_id and not restored(ctx):
         return True
     return not endpoint.dead_since or time.time() - endpoint.dead_since < grace
+
+
+def needed(ctx: Context, endpoint: Endpoint, *, dry_run: bool) -> bool:
+    """Whether an endpoint lives, or its lease is kept. A death first seen now is recorded."""
+    if alive(ctx, endpoint.sandbox):
+        return True
+    return kept(ctx, _seen(ctx, endpoint, dry_run=dry_run), ctx.settings.grace)
+
+
+def _seen(ctx: Context, endpoint: Endpoint, *, dry_run: bool) -> Endpoint:
+    """The dead endpoint with the time of its death."""
+    if dry_run:
+        return endpoint._replace(dead_since=endpoint.dead_since or time.time())
+    return see_death(ctx, endpoint)
 
 
 def see_death(ctx: Context, endpoint: Endpoint) -> Endpoint:
@@ -63,10 +81,7 @@ def collect(ctx: Context, *, grace: float | None, dry_run: bool) -> tuple[Change
             if endpoint.dead_since and not dry_run:
                 see_death(ctx, endpoint)
             continue
-        seen = endpoint._replace(dead_since=endpoint.dead_since or time.time())
-        if not dry_run:
-            seen = see_death(ctx, endpoint)
-        if kept(ctx, seen, limit):
+        if kept(ctx, _seen(ctx, endpoint, dry_run=dry_run), limit):
             continue
         network = network_of(ctx.reader, endpoint)
         if network is not None:
@@ -84,12 +99,31 @@ def sweep_some(ctx: Context) -> None:
     """
     prefix = keys.endpoints_of_owner("pid:").rstrip("/")
     start = f"{prefix}{chance.below(9) + 1}{chance.below(10)}"
-    found = ctx.reader.scan(prefix, start=start, limit=SAMPLE)
-    if len(found) < SAMPLE:
-        found += ctx.reader.scan(prefix, limit=SAMPLE - len(found))
-    for endpoint_id in dict.fromkeys(key.rpartition("/")[2] for key, _ in found):
+    rows = ctx.reader.scan(prefix, start=start, limit=SAMPLE)
+    if len(rows) < SAMPLE:
+        rows += ctx.reader.scan(prefix, limit=SAMPLE - len(rows))
+    proofs = {key.rpartition("/")[2]: proof for key, proof in rows}
+    asked = {p["nsid"] for p in proofs.values() if p["boot_id"] == ctx.boot_id}
+    living = nsid.living(ctx.netlink, sorted(asked - {None}))
+    for endpoint_id, proof in proofs.items():
+        if proof["boot_id"] == ctx.boot_id and proof["nsid"] in living | {None}:
+            continue
         endpoint = lookup.endpoint(ctx.reader, endpoint_id)
         if endpoint is not None and not alive(ctx, endpoint.sandbox):
+            roll_back(ctx, endpoint)
+
+
+def make_way(ctx: Context, network: Network, addresses: Iterable[Address], mac: str) -> None:
+    """Free what is asked for by name (an address, a MAC) where its holder is dead for good."""
+    holders = [lease_holder(ctx.reader, network.segment, address) for address in addresses]
+    held = {holder.endpoint for holder in holders if holder is not None}
+    if mac and network.parent is not None:
+        held.add((ctx.reader.get(keys.mac(network.parent.name, mac)) or {}).get("endpoint", ""))
+    for endpoint_id in sorted(held - {""}):
+        endpoint = lookup.endpoint(ctx.reader, endpoint_id)
+        if endpoint is None or alive(ctx, endpoint.sandbox):
+            continue
+        if not kept(ctx, see_death(ctx, endpoint), ctx.settings.grace):
             roll_back(ctx, endpoint)
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from macvnet.addresses import Address
 from macvnet.drivers import Driver, driver
 from macvnet.engine import election, endpoint_link, parent_search
-from macvnet.engine.collecting import reclaim, sweep_some
+from macvnet.engine.collecting import make_way, reclaim, sweep_some
 from macvnet.engine.context import Context
 from macvnet.engine.disconnect import take_out
 from macvnet.engine.endpoint_link import Inside
@@ -136,7 +136,9 @@ def _parent(ctx: Context, network: Network) -> LinkInfo:
 
 def _reserve(ctx: Context, network: Network, reservation: Reservation) -> tuple[Network, Endpoint]:
     """Reserve; where a pool is exhausted, what dead sandboxes hold goes first."""
+    wanted = reservation.wanted
     sweep_some(ctx)
+    make_way(ctx, network, wanted.addresses.values(), wanted.mac)
     while True:
         try:
             return ctx.store.transact(reservation.write)

@@ -13,14 +13,9 @@ from macvnet.drivers import driver
 from macvnet.engine import election, endpoint_link, lookup
 from macvnet.engine.context import Context
 from macvnet.engine.endpoint_link import Inside
-from macvnet.engine.liveness import (
-    finish_unfinished,
-    forget,
-    members_of,
-    network_of,
-    roll_back,
-)
+from macvnet.engine.liveness import finish_unfinished, members_of, network_of, roll_back
 from macvnet.engine.lookup import endpoints_of_owner, endpoints_of_sandbox
+from macvnet.engine.recording import forget
 from macvnet.errors import KernelRefused, NotFound
 from macvnet.kernel import links
 from macvnet.model import Change, Endpoint, Network, Owner, SandboxId

@@ -12,7 +12,7 @@ from macvnet.engine import endpoint_link
 from macvnet.engine.context import Context
 from macvnet.engine.lookup import endpoint as recorded_endpoint
 from macvnet.engine.lookup import endpoints_of_sandbox
-from macvnet.ipam import allocation
+from macvnet.engine.recording import forget
 from macvnet.kernel import links, nsid
 from macvnet.model import JOINED, RESERVED, RETURNING, Endpoint, Network, SandboxId
 from macvnet.store import Reader, Transaction
@@ -23,20 +23,6 @@ def alive(ctx: Context, sandbox: SandboxId) -> bool:
     if sandbox.boot_id != ctx.boot_id:
         return False
     return sandbox.nsid is None or nsid.exists(ctx.netlink, sandbox.nsid)
-
-
-def forget(tx: Transaction, network: Network | None, endpoint: Endpoint) -> None:
-    """Release everything that an endpoint holds in the state."""
-    if network is not None:
-        for assigned in endpoint.addresses:
-            allocation.release(tx, network.segment, assigned.address, endpoint.id)
-    held = keys.mac(endpoint.mac_scope, endpoint.mac)
-    if endpoint.mac and (tx.get(held) or {}).get("endpoint") == endpoint.id:
-        tx.delete(held)
-    tx.delete(keys.endpoints_of_network(endpoint.network, endpoint.id))
-    tx.delete(keys.endpoints_of_sandbox(endpoint.sandbox.key, endpoint.id))
-    tx.delete(keys.endpoints_of_owner(str(endpoint.owner), endpoint.id))
-    tx.delete(keys.endpoint(endpoint.id))
 
 
 def network_of(reader: Reader, endpoint: Endpoint) -> Network | None:

@@ -9,9 +9,9 @@ from collections.abc import Collection, Sequence
 from macvnet import chance, keys
 from macvnet.addresses import IPV4, IPV6, Address
 from macvnet.drivers import Driver
-from macvnet.engine.liveness import forget
 from macvnet.engine.lookup import endpoint as recorded_endpoint
 from macvnet.engine.lookup import endpoints_of_network
+from macvnet.engine.recording import forget, remember
 from macvnet.engine.requests import Wanted
 from macvnet.errors import Conflict, NotFound
 from macvnet.ipam import allocation
@@ -100,10 +100,7 @@ class Reservation:
             if self.parent and self.driver.exclusive(network.link)
             else "",
         )
-        tx.create(keys.endpoint(endpoint.id), endpoint.to_json())
-        tx.create(keys.endpoints_of_network(network.id, endpoint.id), {})
-        tx.create(keys.endpoints_of_sandbox(self.sandbox.key, endpoint.id), {})
-        tx.create(keys.endpoints_of_owner(str(self.owner), endpoint.id), {})
+        remember(tx, endpoint)
         return network, endpoint
 
     def _check_once(self, tx: Transaction, network: Network) -> None:

@@ -8,16 +8,27 @@ itself, at random, so that a number seen again is the same namespace.
 from __future__ import annotations
 
 import errno
+import sys
+from collections.abc import Sequence
 
 from macvnet import chance
 from macvnet.errors import KernelRefused
-from macvnet.kernel.messages import nsidmsg
+from macvnet.kernel.messages import encode, nsidmsg
 from macvnet.kernel.namespaces import Namespace
-from macvnet.kernel.rtnetlink import RTM_GETNSID, RTM_NEWNSID, NetlinkError, Request, Rtnetlink
+from macvnet.kernel.rtnetlink import (
+    NLM_F_REQUEST,
+    PIPELINED,
+    RTM_GETNSID,
+    RTM_NEWNSID,
+    NetlinkError,
+    Request,
+    Rtnetlink,
+)
 
 ATTEMPTS = 8
 LOWEST = 1 << 16
 HIGHEST = (1 << 31) - 1
+_PLACE = b"\x11\x22\x33\x44"
 
 
 def lookup(netlink: Rtnetlink, namespace: Namespace) -> int | None:
@@ -65,6 +76,26 @@ def exists(netlink: Rtnetlink, number: int) -> bool:
     message["attrs"] = [["NETNSA_NSID", number], ["NETNSA_TARGET_NSID", number]]
     answer = netlink.get(message, RTM_GETNSID)
     return answer is not None
+
+
+def living(netlink: Rtnetlink, asked: Sequence[int]) -> set[int]:
+    """Those of ``asked`` whose namespaces live; costs little more than one question."""
+    found: set[int] = set()
+    template = _question()
+    for begin in range(0, len(asked), PIPELINED):
+        part = asked[begin : begin + PIPELINED]
+        questions = [template.replace(_PLACE, number.to_bytes(4, sys.byteorder)) for number in part]
+        answers = netlink.answered(questions)
+        found.update(number for number, alive in zip(part, answers, strict=True) if alive)
+    return found
+
+
+def _question() -> bytes:
+    """The question of ``exists`` for the nsid in ``_PLACE``, encoded once for many."""
+    message = nsidmsg()
+    number = int.from_bytes(_PLACE, sys.byteorder)
+    message["attrs"] = [["NETNSA_NSID", number], ["NETNSA_TARGET_NSID", number]]
+    return encode(message, RTM_GETNSID, NLM_F_REQUEST, 0)
 
 
 def numbers(netlink: Rtnetlink) -> list[int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -39,6 +39,9 @@ _CLASSES = {
 }
 _HEADER = struct.Struct("=IHHII")
 REPLY_SECONDS = 30.0
+ABSENT = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EINVAL)
+"""What the kernel answers where there is no such object."""
+PIPELINED = 64
 
 
 class NetlinkError(KernelRefused):
@@ -134,10 +137,38 @@ class Rtnetlink:
         try:
             answers = self._receive(self._sequence, single=True)
         except NetlinkError as error:
-            if error.errno in (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EINVAL):
+            if error.errno in ABSENT:
                 return None
             raise
         return answers[0] if answers else None
+
+    def answered(self, questions: Sequence[bytes]) -> list[bool]:
+        """For each encoded question whether there is such an object; all sent at once.
+
+        At most PIPELINED of them, so that the answers fit into the socket's
+        buffer. Raises as ``get``.
+        """
+        first = self._sequence + 1
+        self._sequence += len(questions)
+        batch = bytearray()
+        for number, question in enumerate(questions, first):
+            batch += question
+            struct.pack_into("=I", batch, len(batch) - len(question) + 8, number)
+        self._socket.send(batch)
+        found: dict[int, bool] = {}
+        while len(found) < len(questions):
+            for message in _messages(self._received()):
+                _, kind, flags, number, _ = _HEADER.unpack_from(message)
+                if number < first:
+                    continue
+                found[number] = kind != NLMSG_ERROR
+                if kind == NLMSG_ERROR:
+                    try:
+                        _raise_error(message, flags)
+                    except NetlinkError as error:
+                        if error.errno not in ABSENT:
+                            raise
+        return [found[number] for number in range(first, first + len(questions))]
 
     def dump(
         self,
@@ -164,28 +195,38 @@ class Rtnetlink:
     def _receive(self, sequence: int, *, single: bool) -> list[Any]:
         answers: list[Any] = []
         while True:
-            try:
-                data = self._socket.recv(1 << 18)
-            except TimeoutError:
-                raise NetlinkError(errno.ETIMEDOUT) from None
-            offset = 0
-            while offset + _HEADER.size <= len(data):
-                length, kind, flags, number, _ = _HEADER.unpack_from(data, offset)
-                if length < _HEADER.size:
-                    break
-                if number == sequence:
-                    if kind == NLMSG_DONE:
+            for message in _messages(self._received()):
+                _, kind, flags, number, _ = _HEADER.unpack_from(message)
+                if number != sequence:
+                    continue
+                if kind == NLMSG_DONE:
+                    return answers
+                if kind == NLMSG_ERROR:
+                    _raise_error(message, flags)
+                    return answers
+                if kind in _CLASSES:
+                    answer = _CLASSES[kind](message)
+                    answer.decode()
+                    answers.append(answer)
+                    if single:
                         return answers
-                    if kind == NLMSG_ERROR:
-                        _raise_error(data[offset : offset + length], flags)
-                        return answers
-                    if kind in _CLASSES:
-                        answer = _CLASSES[kind](data[offset : offset + length])
-                        answer.decode()
-                        answers.append(answer)
-                        if single:
-                            return answers
-                offset += (length + 3) & ~3
+
+    def _received(self) -> bytes:
+        try:
+            return self._socket.recv(1 << 18)
+        except TimeoutError:
+            raise NetlinkError(errno.ETIMEDOUT) from None
+
+
+def _messages(data: bytes) -> Iterator[bytes]:
+    """The messages of one datagram, each with its header."""
+    offset = 0
+    while offset + _HEADER.size <= len(data):
+        length = _HEADER.unpack_from(data, offset)[0]
+        if length < _HEADER.size:
+            return
+        yield data[offset : offset + length]
+        offset += (length + 3) & ~3
 
 
 def _open_socket() -> socket.socket:

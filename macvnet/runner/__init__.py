@@ -89,7 +89,9 @@ def _attended(
     with launched:
         _bring_up(engine, request, identity, ours, note)
         try:
+            # From the moment the command runs, signals are the command's.
             with supervise.signals_held():
+                release(ours, request.command)
                 keyboard = request.tty and request.interactive
                 status = supervise.wait_attended(launched, keyboard=keyboard)
                 _finish(engine, identity, launched, note)
@@ -102,9 +104,15 @@ def _attended(
 
 
 def _bring_up(
-    engine: Networks, request: RunRequest, identity: Identity, channel: socket.socket, note: Note
+    engine: Networks,
+    request: RunRequest,
+    identity: Identity,
+    channel: socket.socket,
+    note: Note,
+    *,
+    begin: bool = False,
 ) -> None:
-    """Register the run, attach it, let the command begin: all of it or nothing."""
+    """Register the run, attach it and, with ``begin``, let the command run: all or nothing."""
     ready = receive_ready(channel)
     for text in ready.notes:
         note(text)
@@ -120,7 +128,10 @@ def _bring_up(
         try:
             target = Target(identity.owner, namespace, ready.pid)
             engine.attach_target(target, request.wanted)
-            release(channel, request.command)
+            if begin:
+                # A signal comes before the command runs, and ends all, or too late.
+                with supervise.signals_held():
+                    release(channel, request.command)
         except BaseException:
             registry.take_down(engine, identity, namespace)
             raise
@@ -153,7 +164,7 @@ def _detached(
             _become_supervisor(engine, request, identity, theirs, settled)
         theirs.close()
         os.waitpid(first, 0)
-        _bring_up(engine, request, identity, ours, note)
+        _bring_up(engine, request, identity, ours, note, begin=True)
     finally:
         # Its end tells the supervisor that this process is done, or dead.
         os.close(unsettled)

@@ -6,9 +6,9 @@ mean, nor how a kind of store keeps them (only ``store.sqlite`` speaks SQL).
 
 from __future__ import annotations
 
-from macvnet.store.backend import MAX_OPERATIONS, Backend, StoreConflict
+from macvnet.store.backend import MAX_OPERATIONS, Backend, KeyTaken, StoreConflict
 from macvnet.store.core import Store
-from macvnet.store.transaction import KeyTaken, Reader, Transaction
+from macvnet.store.transaction import Reader, Transaction
 
 __all__ = [
     "MAX_OPERATIONS",

@@ -50,6 +50,14 @@ class StoreConflict(Exception):
         self.key = key
 
 
+class KeyTaken(Exception):
+    """A key that must not exist does."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
 class Backend(Protocol):
     """One kind of store. Keys are ordered by code point."""
 
@@ -80,6 +88,10 @@ class Backend(Protocol):
         """
         ...
 
+    def load(self, rows: Sequence[tuple[str, str]], *, apart_from: Sequence[str]) -> None:
+        """Put many rows, all or none; KeyTaken if a key is here under no prefix of these."""
+        ...
+
     def close(self) -> None:
         """Let go of files and connections; the backend can be used again afterwards."""
         ...
@@ -106,3 +118,14 @@ def bounds(prefix: str, start: str | None, reverse: bool) -> tuple[str, str]:
         else:
             low = max(low, start)
     return low, high
+
+
+def outside(backend: Backend, prefixes: Sequence[str]) -> str | None:
+    """The first key under none of the prefixes, or None."""
+    begin = ""
+    for prefix in sorted(prefixes):
+        if found := backend.scan(begin, prefix, limit=1, reverse=False):
+            return found[0].key
+        begin = after(prefix)
+    found = backend.scan(begin, "", limit=1, reverse=False)
+    return found[0].key if found else None

@@ -90,6 +90,15 @@ class Store:
             "run the command again",
         )
 
+    def fill(self, source: Store, *, apart_from: Sequence[str]) -> None:
+        """Take over all of ``source`` in one commit, however much it is.
+
+        What is here under the prefixes ``apart_from`` stays, unless ``source``
+        has the key too. KeyTaken, changing nothing, if anything else is here.
+        """
+        rows = source.backend.scan("", "", limit=None, reverse=False)
+        self.backend.load([(row.key, row.text) for row in rows], apart_from=apart_from)
+
     def view(self, function: Callable[[Transaction], T]) -> T:
         """Run ``function`` on one consistent view, without any lock; its writes are dropped."""
         with self.backend.session(write=False):

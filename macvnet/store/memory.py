@@ -12,7 +12,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from macvnet.errors import StoreError
-from macvnet.store.backend import MAX_OPERATIONS, Guard, Operation, Row, StoreConflict
+from macvnet.store.backend import (
+    MAX_OPERATIONS,
+    Guard,
+    KeyTaken,
+    Operation,
+    Row,
+    StoreConflict,
+    outside,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -70,6 +78,18 @@ class MemoryBackend:
             self._revision += 1
             for operation in operations:
                 self._apply(operation)
+
+    def load(self, rows: Sequence[tuple[str, str]], *, apart_from: Sequence[str]) -> None:
+        """Put many rows, all or none."""
+        if self.read_only:
+            raise StoreError("the state was opened for reading only")
+        with self._lock:
+            foreign = outside(self, apart_from)
+            if foreign is not None:
+                raise KeyTaken(foreign)
+            self._revision += 1
+            for key, text in rows:
+                self._apply(Operation(key, text, 0))
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 
 from macvnet.errors import MacvnetError, StoreError
 from macvnet.store import statedir, walguard
-from macvnet.store.backend import MAX_OPERATIONS, Guard, Operation, Row, StoreConflict
+from macvnet.store.backend import (
+    MAX_OPERATIONS,
+    Guard,
+    KeyTaken,
+    Operation,
+    Row,
+    StoreConflict,
+    outside,
+)
 from macvnet.text import quoted
 
 if TYPE_CHECKING:
@@ -35,6 +43,7 @@ _SCHEMA = (
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
 
+_NEXT_REVISION = "UPDATE kv SET revision = revision + 1 WHERE key = '' RETURNING revision"
 _GET = "SELECT key, value, revision FROM kv WHERE key = ? AND key <> ''"
 _UPWARDS = (
     "SELECT key, value, revision FROM kv WHERE key >= ? AND key < ? AND key <> '' "
@@ -110,12 +119,26 @@ class SqliteBackend:
                 self.commit(operations)
             return
         with self._explained():
-            [(revision,)] = connection.execute(
-                "UPDATE kv SET revision = revision + 1 WHERE key = '' RETURNING revision"
-            ).fetchall()
+            [(revision,)] = connection.execute(_NEXT_REVISION).fetchall()
             for operation in operations:
                 self._apply(connection, operation, revision)
             connection.execute("COMMIT")
+
+    def load(self, rows: Sequence[tuple[str, str]], *, apart_from: Sequence[str]) -> None:
+        """Put many rows, all or none."""
+        with self.session(write=True):
+            foreign = outside(self, apart_from)
+            if foreign is not None:
+                raise KeyTaken(foreign)
+            connection = self._connection
+            assert connection is not None
+            with self._explained():
+                [(revision,)] = connection.execute(_NEXT_REVISION).fetchall()
+                connection.executemany(
+                    "INSERT OR REPLACE INTO kv VALUES (?, ?, ?)",
+                    ((key, text, revision) for key, text in rows),
+                )
+                connection.execute("COMMIT")
 
     def close(self) -> None:
         """Close the connection, if this process has one."""

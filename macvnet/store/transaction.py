@@ -14,16 +14,8 @@ import json
 from typing import Any, Protocol
 
 from macvnet.errors import StoreError
-from macvnet.store.backend import Backend, Guard, Operation, Row, bounds
+from macvnet.store.backend import Backend, Guard, KeyTaken, Operation, Row, bounds
 from macvnet.text import quoted
-
-
-class KeyTaken(Exception):
-    """``create`` found the key in use."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__(key)
-        self.key = key
 
 
 class Reader(Protocol):

@@ -185,7 +185,7 @@ class FakeEngine:
     def excluded(self, of: Network) -> list[str]:
         return ["192.0.2.130"]
 
-    def prunable(self) -> list[Network]:
+    def prunable(self, *, dry_run: bool = False) -> list[Network]:
         return [one for one in self.known if not self.endpoints(one) and not one.config_only]
 
     def connect(

@@ -229,3 +229,31 @@ def test_a_closed_store_can_be_used_again(store: Store) -> None:
     store.close()
     assert store.get("k") == "K"
     store.close()
+
+
+PREFIXES = ("meta/", "segment/")
+
+
+def test_a_store_takes_over_another_whole(store: Store) -> None:
+    """However much it is; what is here under the named prefixes stays."""
+    source = Store(MemoryBackend())
+    for begin in range(0, 1000, 100):
+        fill(source, " ".join(f"k{number:04}" for number in range(begin, begin + 100)))
+    source.transact(lambda tx: tx.put("meta/a", "new"))
+    fill(store, "meta/a meta/b segment/x")
+    store.fill(source, apart_from=PREFIXES)
+    assert len(store.scan("k")) == 1000
+    assert [store.get(key) for key in ("meta/a", "meta/b")] == ["new", "META/B"]
+    store.transact(lambda tx: tx.put("k0000", "changed"))
+    assert store.get("k0000") == "changed"
+
+
+@pytest.mark.parametrize("key", ["a", "meta", "n", "segment0", "zz"])
+def test_a_store_that_holds_something_takes_over_nothing(store: Store, key: str) -> None:
+    source = Store(MemoryBackend())
+    fill(source, "k")
+    fill(store, f"{key} meta/b segment/x")
+    with pytest.raises(KeyTaken) as caught:
+        store.fill(source, apart_from=PREFIXES)
+    assert caught.value.key == key
+    assert store.get("k") is None

@@ -1,0 +1,112 @@
+"""``macvnet state``: the state as a document, out and in."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from macvnet.cli import formats
+from macvnet.cli.invocation import Invocation
+from macvnet.cli.parameters import Group, command, dry_run, global_options
+from macvnet.errors import InvalidRequest, NotFound, PermissionDenied
+from macvnet.text import printable, quoted
+
+COMMANDS = {
+    "export": (__name__, "Print the state as JSON."),
+    "import": (__name__, "Make a state from what export printed."),
+}
+
+state = Group(
+    "state",
+    table=COMMANDS,
+    aliases={},
+    params=global_options(),
+    help="Save the state, and bring it back: for backups, and for moving to another host.",
+    epilog="""
+Examples:
+  macvnet state export >backup.json
+  macvnet state import backup.json
+""",
+)
+
+
+@command(
+    "export",
+    epilog="""
+Examples:
+  macvnet state export >backup.json
+""",
+)
+@click.pass_obj
+def export(invocation: Invocation, /) -> None:
+    """Print the state as JSON: networks, endpoints, and which addresses they hold.
+
+    Of one moment, also while other commands are at work. The file makes a state
+    with 'macvnet state import'.
+    """
+    with invocation.engine() as engine:
+        document = engine.export()
+    invocation.out(formats.to_json(document, indent=2))
+
+
+@command(
+    "import",
+    dry_run(),
+    click.Argument(["file"], metavar="FILE|-"),
+    epilog="""
+Examples:
+  macvnet state import backup.json
+  macvnet state import --dry-run backup.json
+  ssh old-host macvnet state export | macvnet state import -
+  macvnet restore
+
+Only one of two hosts may go on with a state: both would give out the same
+addresses and the same MACs.
+""",
+)
+@click.pass_obj
+def import_(invocation: Invocation, /, file: str, dry_run: bool | None) -> None:
+    """Make the state from what export printed: all of it, or nothing.
+
+    Refused where there are networks already. No link is made; 'macvnet restore'
+    does that, for endpoints whose targets are there under the same names. No link
+    that is there is taken for macvnet's own.
+    """
+    text = _content(file)
+    with invocation.engine() as engine:
+        done = engine.import_(text, dry_run=bool(dry_run))
+    if dry_run:
+        invocation.changes(done.changes)
+        return
+    for network in done.networks:
+        invocation.out(printable(network.name))
+    if done.endpoints:
+        invocation.note(
+            f"{len(done.endpoints)} endpoints are recorded; macvnet restore attaches those whose "
+            "targets are here"
+        )
+
+
+def _content(file: str) -> str:
+    from macvnet.engine.importing import LARGEST
+
+    try:
+        if file == "-":
+            content = sys.stdin.buffer.read(LARGEST + 1)
+        else:
+            with open(file, "rb") as opened:
+                content = opened.read(LARGEST + 1)
+    except FileNotFoundError:
+        raise NotFound(f"there is no file {quoted(file)}", "ls -l") from None
+    except PermissionError:
+        raise PermissionDenied(f"the file {quoted(file)} cannot be read", "ls -l") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidRequest(f"the file {quoted(file)} cannot be read: {reason}", "ls -l") from None
+    if len(content) > LARGEST:
+        raise InvalidRequest(f"the file {quoted(file)} is larger than {LARGEST} bytes", "ls -l")
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"the file {quoted(file)} is not UTF-8", f"file {file}") from None
