@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from macvnet import keys
-from macvnet.addresses import Address
 from macvnet.drivers import driver
 from macvnet.engine import election, endpoint_link, lookup, made_links, parent_search
 from macvnet.engine.context import Context
@@ -15,8 +14,9 @@ from macvnet.engine.liveness import alive, members_of
 from macvnet.engine.parent_search import Found
 from macvnet.engine.reopening import RETURNED, SAME, reopened
 from macvnet.kernel import addressing, links, nsid
+from macvnet.kernel.addressing import RouteInfo
 from macvnet.kernel.links import LinkInfo
-from macvnet.model import ACTIVE, JOINED, Endpoint, Network
+from macvnet.model import ACTIVE, JOINED, Assigned, Endpoint, Network
 
 UNFINISHED = "unfinished"
 PARENT_MISSING = "parent-missing"
@@ -135,7 +135,7 @@ def _inside(
         return
     if endpoint.mac and link.mac != endpoint.mac:
         yield difference(WRONG_MAC, f"{link.name} has the MAC {link.mac}, not {endpoint.mac}")
-    expected = network.link.mtu or (parent.mtu if parent else link.mtu)
+    expected = expected_mtu(network, link, parent)
     if link.mtu != expected:
         yield difference(WRONG_MTU, f"{link.name} has the MTU {link.mtu}, not {expected}")
     if link.mode != network.link.mode or link.flag != network.link.flag:
@@ -144,22 +144,46 @@ def _inside(
         yield difference(WRONG_MODE, f"{link.name} is in mode {shown}, not {wanted}")
     if not link.up:
         yield difference(DOWN, f"{link.name} is down")
-    for assigned in missing_addresses(endpoint, link, at):
-        yield difference(NO_ADDRESS, f"{link.name} lacks the address {assigned}")
-    for decision in election.decide(
-        members_of(ctx.reader, endpoint.sandbox.key), election.defaults(at)
-    ):
+    lacking = missing_addresses(endpoint, link, at)
+    for assigned in lacking:
+        yield difference(NO_ADDRESS, f"{link.name} lacks the address {assigned.cidr}")
+    for route in missing_routes(endpoint, lacking, link, at) if link.up else ():
+        yield difference(WRONG_ROUTE, f"the route {route.words} is missing")
+    members = election.standing(members_of(ctx.reader, endpoint.sandbox.key), at, endpoint.id)
+    for decision in election.decide(members, election.defaults(at)):
         if decision.put is not None and decision.gainer == endpoint:
             yield difference(WRONG_ROUTE, f"the route {decision.put.words} is missing")
 
 
-def missing_addresses(endpoint: Endpoint, link: LinkInfo, at: Inside) -> list[Address]:
-    """The recorded addresses that the link lacks."""
+def expected_mtu(network: Network, link: LinkInfo, parent: LinkInfo | None) -> int:
+    """The network's MTU in bytes, else the parent's; never above that."""
+    limit = parent.mtu if parent else link.mtu
+    return min(network.link.mtu or limit, limit)
+
+
+def missing_addresses(endpoint: Endpoint, link: LinkInfo, at: Inside) -> list[Assigned]:
+    """The recorded addresses that the link lacks, or has with another prefix length."""
     everything = addressing.all_addresses(at.netlink)
-    present = {info.address for info in everything if info.ifindex == link.ifindex}
-    recorded = [assigned.address for assigned in endpoint.addresses]
-    recorded += [Address.parse(text) for text in endpoint.link_local]
-    return [address for address in recorded if address not in present]
+    present = {(i.address, i.prefixlen) for i in everything if i.ifindex == link.ifindex}
+    recorded = [*endpoint.addresses, *map(Assigned.link_local, endpoint.link_local)]
+    return [each for each in recorded if (each.address, each.prefixlen) not in present]
+
+
+def missing_routes(
+    endpoint: Endpoint, lacking: Sequence[Assigned], link: LinkInfo, at: Inside
+) -> list[RouteInfo]:
+    """The connected routes that the link's addresses came with and that are gone."""
+    present = {
+        (route.destination, route.prefixlen)
+        for route in addressing.all_routes(at.netlink)
+        if route.ifindex == link.ifindex
+    }
+    routes = [
+        addressing.connected_route(link.ifindex, each.address, each.prefixlen)
+        for each in endpoint.addresses
+        if each not in lacking
+    ]
+    return [r for r in routes if r is not None and (r.destination, r.prefixlen) not in present]
 
 
 def _without_record(ctx: Context) -> Iterator[Difference]:

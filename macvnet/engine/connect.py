@@ -240,6 +240,7 @@ def _foresee(ctx: Context, target: Target, step: Step) -> Connected:
         name = step.wanted.ifname or endpoint_link.lowest_free_name(at)
         endpoint = endpoint._replace(ifname=name)
         members = [*members_of(ctx.reader, sandbox.key), (network, endpoint)]
-        decisions = election.decide(members, election.defaults(at))
+        standing = election.standing(members, at, endpoint.id)
+        decisions = election.decide(standing, election.defaults(at))
     routes = [d.put for d in decisions if d.put and d.gainer is endpoint]
     return Connected(network, endpoint, changes(network, endpoint, network.parent.name, routes))

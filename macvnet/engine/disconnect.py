@@ -47,11 +47,12 @@ def take_out(ctx: Context, at: Inside, endpoint: Endpoint, *, elect: bool) -> No
 
 def _elect(ctx: Context, at: Inside, sandbox_key: str, left: int) -> None:
     """The endpoint has left already; that its heir cannot have the route is worth a note."""
-    decisions = election.decide(members_of(ctx.store, sandbox_key), election.defaults(at), left)
+    members = election.standing(members_of(ctx.store, sandbox_key), at)
+    decisions = election.decide(members, election.defaults(at), left)
     try:
         notes = election.carry_out(decisions, at, [])
     except KernelRefused as error:
-        notes = [f"{at.target.owner} has no default route now: {error.message}"]
+        notes = [f"{at.target.owner} has another default route than it should: {error.message}"]
     for note in notes:
         ctx.note(note)
 

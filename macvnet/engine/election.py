@@ -86,20 +86,48 @@ def decide(
     return decisions
 
 
+def standing(
+    members: Sequence[tuple[Network, Endpoint]], at: Inside, always: str = ""
+) -> list[tuple[Network, Endpoint]]:
+    """The members whose link is there and up, and the one with the ID ``always`` in any case.
+
+    Somebody may have taken a link away or down: the route goes to one that can have it.
+    """
+    if all(endpoint.id == always for _, endpoint in members):
+        return list(members)
+    up = {link.ifindex for link in links.all_links(at.netlink) if link.up}
+    return [
+        (network, endpoint)
+        for network, endpoint in members
+        if endpoint.id == always or endpoint.ifindex in up
+    ]
+
+
 def defaults(at: Inside) -> list[RouteInfo]:
     """The target's default routes, whoever made them."""
     return [route for route in addressing.all_routes(at.netlink) if route.destination is None]
 
 
-def carry_out(decisions: Sequence[Decision], at: Inside, taken: list[RouteInfo]) -> list[str]:
-    """Do what was decided; returns notes. Routes taken away are added to ``taken`` as they go."""
+def carry_out(
+    decisions: Sequence[Decision], at: Inside, taken: list[RouteInfo], joining: str = ""
+) -> list[str]:
+    """Do what was decided; returns notes. Routes taken away are added to ``taken`` as they go.
+
+    KernelRefused where a route cannot be made for the endpoint ``joining``; that
+    another one's cannot be made (its address is gone, say) is a note.
+    """
     notes = []
     for decision in decisions:
         for route in decision.take:
             _take(at, route)
             taken.append(route)
         if decision.put is not None and decision.gainer is not None:
-            _put(at, decision.put, decision.gainer.ifname)
+            try:
+                _put(at, decision.put, decision.gainer.ifname)
+            except KernelRefused as error:
+                if decision.gainer.id == joining:
+                    raise
+                notes.append(f"{at.target.owner} has no default route now: {error.message}")
         elif decision.foreign is not None and decision.gainer is not None:
             notes.append(
                 f"IPv{decision.family}: {at.target.owner} has a default route that macvnet did "

@@ -210,6 +210,18 @@ def remove(link: LinkInfo, at: Inside) -> None:
             raise KernelRefused(f"remove {link.name}", error.errno, error.text) from None
 
 
+def remove_tagged(driver: Driver, endpoint: Endpoint, at: Inside) -> None:
+    """Undo: remove the link just made, under whichever of its names; fine if there is none."""
+    for link in links.all_links(at.netlink):
+        if link.kind in driver.OWN_KINDS and _is_tagged(link, endpoint):
+            remove(link, at)
+
+
+def _is_tagged(link: LinkInfo, endpoint: Endpoint) -> bool:
+    """Whether it has the endpoint's temporary name or its tag: it is found so while it is made."""
+    return link.name == temporary_name(endpoint) or link.alias == tag(endpoint)
+
+
 def remove_by_nsid(ctx: Context, driver: Driver, endpoint: Endpoint) -> None:
     """Remove the link of an endpoint whose target no name leads to any more.
 
@@ -222,8 +234,9 @@ def remove_by_nsid(ctx: Context, driver: Driver, endpoint: Endpoint) -> None:
         return
     try:
         for link in links.all_links(ctx.netlink, nsid=number):
-            named = link.name == temporary_name(endpoint) or link.alias == tag(endpoint)
-            known = link.ifindex == endpoint.ifindex if endpoint.ifindex else named
+            known = link.ifindex == endpoint.ifindex or (
+                not endpoint.ifindex and _is_tagged(link, endpoint)
+            )
             if known and link.kind in driver.OWN_KINDS:
                 ctx.netlink.change(links.delete(link.ifindex, link.name, nsid=number))
     except NetlinkError as error:

@@ -43,8 +43,12 @@ def establish(ctx: Context, plan: Joining, at: Inside, undo: Undo) -> tuple[Endp
     """
     network, endpoint = plan.network, plan.endpoint
     refuse_overlap(network, endpoint, at)
+    # Before it is made: a signal may come when it is there and nobody has been told.
+    undo.push(
+        f"the link of {endpoint.owner}",
+        lambda: endpoint_link.remove_tagged(plan.driver, endpoint, at),
+    )
     link = endpoint_link.make(ctx, plan.driver, network, endpoint, plan.parent, at)
-    undo.push(f"the link of {endpoint.owner}", lambda: endpoint_link.remove(link, at))
     name = endpoint_link.name_it(endpoint, link, plan.ifname, at)
     made = endpoint._replace(
         ifname=name, ifindex=link.ifindex, mac=endpoint.mac or link.mac, state=JOINED
@@ -76,10 +80,13 @@ def refuse_overlap(network: Network, endpoint: Endpoint, at: Inside) -> None:
 
 
 def _elect(ctx: Context, at: Inside, joining: tuple[Network, Endpoint], undo: Undo) -> list[str]:
+    endpoint_id = joining[1].id
     members = [*members_of(ctx.store, joining[1].sandbox.key), joining]
+    members = election.standing(members, at, endpoint_id)
     taken: list[RouteInfo] = []
     undo.push("the default route", lambda: election.put_back(at, taken))
-    return election.carry_out(election.decide(members, election.defaults(at)), at, taken)
+    decisions = election.decide(members, election.defaults(at))
+    return election.carry_out(decisions, at, taken, endpoint_id)
 
 
 def _record(ctx: Context, network: Network, endpoint: Endpoint, parent: LinkInfo) -> None:

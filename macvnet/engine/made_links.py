@@ -79,6 +79,14 @@ def make(ctx: Context, made: MadeLink) -> LinkInfo:
     message, so that a link found later under either is certainly ours. Whatever
     fails, nothing is left.
     """
+    try:
+        return _make(ctx, made)
+    except BaseException:
+        discard(ctx, made)
+        raise
+
+
+def _make(ctx: Context, made: MadeLink) -> LinkInfo:
     netlink = ctx.netlink
     plan = plan_of(made)
     try:
@@ -98,19 +106,19 @@ def make(ctx: Context, made: MadeLink) -> LinkInfo:
         netlink.change(links.change(link.ifindex, made.tag, ifname=made.name, ifalias=made.tag))
         netlink.change(links.change(link.ifindex, made.name, flags=IFF_UP))
     except NetlinkError as error:
-        _remove_quietly(ctx, link.ifindex, made.name)
         raise explain.link_refused(error, made.kind, made.lower_name, made.name) from None
-    except BaseException:
-        _remove_quietly(ctx, link.ifindex, made.name)
-        raise
     known = made._replace(ifindex=link.ifindex, boot_id=ctx.boot_id)
-    try:
-        ctx.store.transact(lambda tx: tx.put(keys.made_link(made.name), known.to_json()))
-    except BaseException:
-        _remove_quietly(ctx, link.ifindex, made.name)
-        raise
+    ctx.store.transact(lambda tx: tx.put(keys.made_link(made.name), known.to_json()))
     found = links.by_index(netlink, link.ifindex)
     return found or link
+
+
+def discard(ctx: Context, made: MadeLink) -> None:
+    """Remove what was begun of a link: one that has its tag as name or alias, and no user yet."""
+    for name in (made.tag, made.name):
+        link = links.by_name(ctx.netlink, name) if name else None
+        if link is not None and made.tag and made.tag in (link.name, link.alias):
+            _remove_quietly(ctx, link.ifindex, link.name)
 
 
 def _silence(name: str, tell: Callable[[str], None]) -> None:

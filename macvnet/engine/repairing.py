@@ -17,7 +17,7 @@ from macvnet.engine.returning import bring_back
 from macvnet.errors import KernelRefused, MacvnetError
 from macvnet.kernel import addressing, links, nsid
 from macvnet.kernel.links import IFF_UP, LinkInfo
-from macvnet.kernel.rtnetlink import NetlinkError
+from macvnet.kernel.rtnetlink import NetlinkError, Request
 from macvnet.model import Endpoint, Network
 
 
@@ -35,7 +35,7 @@ def repair(ctx: Context, networks: Sequence[Network] | None, *, dry_run: bool) -
     mended: list[Difference] = []
     left: list[tuple[Difference, str]] = []
     for difference in checking.check(ctx, networks):
-        mend = MENDERS.get(difference.kind)
+        mend = _mender(difference)
         if mend is None:
             left.append((difference, REASONS.get(difference.kind, "macvnet does not touch it")))
             continue
@@ -49,10 +49,20 @@ def repair(ctx: Context, networks: Sequence[Network] | None, *, dry_run: bool) -
     return Repaired(tuple(mended), tuple(left))
 
 
+def _mender(difference: Difference) -> Callable[..., None] | None:
+    network = difference.network
+    if difference.kind == checking.WRONG_MODE and network is not None:
+        # Where the kind has one MAC for all endpoints, it has one mode for all of them too.
+        kind = driver(network.driver)
+        own = kind.has_own_mac(network.link) and not kind.exclusive(network.link)
+        return _in_place(_mode) if own else None
+    return MENDERS.get(difference.kind)
+
+
 REASONS = {
     checking.PARENT_MISSING: "a parent is never made",
     checking.PARENT_DOWN: "a parent is never changed",
-    checking.WRONG_MODE: "disconnect and connect it again",
+    checking.WRONG_MODE: "the parent has it for all its links: disconnect and connect them again",
 }
 
 
@@ -84,7 +94,10 @@ def _parent(ctx: Context, difference: Difference) -> None:
 def _set_up_made(ctx: Context, difference: Difference) -> None:
     if difference.network is not None:
         link = parent_search.ensure(ctx, difference.network)
-        _change(ctx.netlink.change, link, flags=IFF_UP)
+        try:
+            ctx.netlink.change(links.change(link.ifindex, link.name, flags=IFF_UP))
+        except NetlinkError as error:
+            raise KernelRefused(f"set {link.name} up", error.errno, error.text) from None
 
 
 def _bring_back(ctx: Context, difference: Difference) -> None:
@@ -99,7 +112,9 @@ def _free(ctx: Context, difference: Difference) -> None:
     roll_back(ctx, endpoint)
 
 
-def _in_place(mend: Callable[[Inside, LinkInfo, Difference], None]) -> Callable[..., None]:
+def _in_place(
+    mend: Callable[[Inside, LinkInfo, LinkInfo | None, Difference], None],
+) -> Callable[..., None]:
     """A mender that works on the endpoint's link, found and proved again under the lock."""
 
     def mender(ctx: Context, difference: Difference) -> None:
@@ -113,52 +128,84 @@ def _in_place(mend: Callable[[Inside, LinkInfo, Difference], None]) -> Callable[
                 kind = driver(network.driver)
                 link = endpoint_link.find(ctx, kind, endpoint, at, parent)
                 if link is not None:
-                    mend(at, link, difference)
+                    mend(at, link, parent, difference)
 
     return mender
 
 
-def _change(send: Callable[..., None], link: LinkInfo, **values: object) -> None:
+def _change(at: Inside, link: LinkInfo, request: Request) -> None:
     try:
-        send(links.change(link.ifindex, link.name, **values))  # type: ignore[arg-type]  # passed on
+        at.netlink.change(request)
     except NetlinkError as error:
         raise KernelRefused(f"change {link.name}", error.errno, error.text) from None
 
 
-def _mac(at: Inside, link: LinkInfo, difference: Difference) -> None:
+def _mac(at: Inside, link: LinkInfo, parent: LinkInfo | None, difference: Difference) -> None:
+    del parent
     _, endpoint = _about(difference)
-    _change(at.netlink.change, link, address=endpoint.mac)
+    _change(at, link, links.change(link.ifindex, link.name, address=endpoint.mac))
 
 
-def _up(at: Inside, link: LinkInfo, difference: Difference) -> None:
-    del difference
-    _change(at.netlink.change, link, flags=IFF_UP)
+def _mtu(at: Inside, link: LinkInfo, parent: LinkInfo | None, difference: Difference) -> None:
+    network, _ = _about(difference)
+    wanted = checking.expected_mtu(network, link, parent)
+    _change(at, link, links.change(link.ifindex, link.name, mtu=wanted))
 
 
-def _addresses(at: Inside, link: LinkInfo, difference: Difference) -> None:
+def _mode(at: Inside, link: LinkInfo, parent: LinkInfo | None, difference: Difference) -> None:
+    del parent
+    network, endpoint = _about(difference)
+    plan = driver(network.driver).plan(network.link, endpoint.mac)
+    _change(at, link, links.change_kind(link, plan))
+
+
+def _up(at: Inside, link: LinkInfo, parent: LinkInfo | None, difference: Difference) -> None:
+    del parent, difference
+    _change(at, link, links.change(link.ifindex, link.name, flags=IFF_UP))
+
+
+def _addresses(at: Inside, link: LinkInfo, parent: LinkInfo | None, difference: Difference) -> None:
+    """Put back what is missing; the same address with another prefix length makes way."""
+    del parent
     _, endpoint = _about(difference)
     lacking = checking.missing_addresses(endpoint, link, at)
-    for assigned in endpoint.addresses:
-        if assigned.address in lacking:
-            at.netlink.change(
-                addressing.add_address(
-                    link.ifindex, link.name, assigned.address, assigned.prefixlen
-                )
+    for info in addressing.all_addresses(at.netlink):
+        if info.ifindex == link.ifindex and info.address in [each.address for each in lacking]:
+            _change(
+                at,
+                link,
+                addressing.delete_address(link.ifindex, link.name, info.address, info.prefixlen),
             )
+    for each in lacking:
+        scope = addressing.RT_SCOPE_UNIVERSE if each.pool else addressing.RT_SCOPE_LINK
+        request = addressing.add_address(
+            link.ifindex, link.name, each.address, each.prefixlen, scope=scope
+        )
+        _change(at, link, request)
 
 
 def _route(ctx: Context, difference: Difference) -> None:
     network, endpoint = _about(difference)
-    del network
     with ctx.sandbox_lock(endpoint.sandbox.cookie), reopened(ctx, endpoint) as found:
         if found.target is None:
             return
         at = endpoint_link.inside(ctx, found.target)
         with at.netlink:
-            members = members_of(ctx.store, endpoint.sandbox.key)
+            _connected(ctx, at, network, endpoint)
+            members = election.standing(members_of(ctx.store, endpoint.sandbox.key), at)
             decisions = election.decide(members, election.defaults(at))
             for note in election.carry_out(decisions, at, []):
                 ctx.note(note)
+
+
+def _connected(ctx: Context, at: Inside, network: Network, endpoint: Endpoint) -> None:
+    parent = parent_search.search(ctx, network).link
+    link = endpoint_link.find(ctx, driver(network.driver), endpoint, at, parent)
+    if link is None:
+        return
+    lacking = checking.missing_addresses(endpoint, link, at)
+    for route in checking.missing_routes(endpoint, lacking, link, at):
+        _change(at, link, addressing.add_route(route, link.name))
 
 
 def _orphan(ctx: Context, difference: Difference) -> None:
@@ -181,6 +228,7 @@ MENDERS: dict[str, Callable[..., None]] = {
     checking.ENDPOINT_BACK: _bring_back,
     checking.ENDPOINT_DEAD: _free,
     checking.WRONG_MAC: _in_place(_mac),
+    checking.WRONG_MTU: _in_place(_mtu),
     checking.DOWN: _in_place(_up),
     checking.NO_ADDRESS: _in_place(_addresses),
     checking.WRONG_ROUTE: _route,

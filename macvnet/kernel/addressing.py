@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 from typing import Any, NamedTuple
 
-from macvnet.addresses import IPV4, IPV6, Address
+from macvnet.addresses import IPV4, IPV6, WIDTH, Address
 from macvnet.kernel.messages import ifaddrmsg, rtmsg
 from macvnet.kernel.rtnetlink import (
     NLM_F_CREATE,
     NLM_F_EXCL,
+    RTM_DELADDR,
     RTM_DELROUTE,
     RTM_GETADDR,
     RTM_GETROUTE,
@@ -22,6 +23,9 @@ from macvnet.kernel.rtnetlink import (
 ROUTE_PROTOCOL = 109
 """The protocol id of every route that macvnet makes ('m'); it touches no other."""
 
+PROTOCOL_KERNEL = 2
+"""RTPROT_KERNEL: routes that the kernel makes with an address."""
+
 PROTOCOL_RA = 9
 """RTPROT_RA: routes that the kernel learned from router advertisements."""
 
@@ -31,6 +35,7 @@ RTN_UNICAST = 1
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RT_SCOPE_HOST = 0, 253, 254
 RTNH_F_ONLINK = 4
 IPV6_METRIC = 1024
+IPV6_CONNECTED_METRIC = 256
 
 _FAMILY = {IPV4: socket.AF_INET, IPV6: socket.AF_INET6}
 _FROM_AF = {socket.AF_INET: IPV4, socket.AF_INET6: IPV6}
@@ -90,8 +95,21 @@ def add_address(
     return Request(message, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, command)
 
 
+def delete_address(ifindex: int, name: str, address: Address, prefixlen: int) -> Request:
+    """Take an address off a link."""
+    message = ifaddrmsg()
+    message["family"] = _FAMILY[address.family]
+    message["prefixlen"] = prefixlen
+    message["index"] = ifindex
+    message["attrs"] = [["IFA_LOCAL", str(address)], ["IFA_ADDRESS", str(address)]]
+    return Request(message, RTM_DELADDR, 0, f"address delete {address}/{prefixlen} dev {name}")
+
+
 class RouteInfo(NamedTuple):
-    """A unicast route of the main table. ``destination`` None: the default route."""
+    """A unicast route of the main table. ``destination`` None: the default route.
+
+    ``source`` is the address that is preferred as the source of what takes the route.
+    """
 
     family: int
     destination: Address | None
@@ -102,6 +120,7 @@ class RouteInfo(NamedTuple):
     metric: int
     scope: int
     onlink: bool = False
+    source: Address | None = None
 
     @property
     def words(self) -> str:
@@ -126,6 +145,7 @@ def all_routes(netlink: Rtnetlink, *, every_table: bool = False) -> list[RouteIn
             indexes = [hop["oif"] for hop in hops] or [attributes.get("RTA_OIF", 0)]
             gateway = attributes.get("RTA_GATEWAY")
             destination = attributes.get("RTA_DST")
+            source = attributes.get("RTA_PREFSRC")
             found += [
                 RouteInfo(
                     family,
@@ -137,6 +157,7 @@ def all_routes(netlink: Rtnetlink, *, every_table: bool = False) -> list[RouteIn
                     attributes.get("RTA_PRIORITY", 0),
                     message["scope"],
                     bool(message["flags"] & RTNH_F_ONLINK),
+                    Address.parse(source) if source else None,
                 )
                 for ifindex in indexes
             ]
@@ -150,6 +171,30 @@ def default_route(
     scope = RT_SCOPE_LINK if gateway is None and family == IPV4 else RT_SCOPE_UNIVERSE
     metric = IPV6_METRIC if family == IPV6 else 0
     return RouteInfo(family, None, 0, ifindex, gateway, ROUTE_PROTOCOL, metric, scope, onlink)
+
+
+def connected_route(ifindex: int, address: Address, prefixlen: int) -> RouteInfo | None:
+    """The route that the kernel makes with an address; None where it makes none (/32, /128)."""
+    width = WIDTH[address.family]
+    if prefixlen == width:
+        return None
+    shift = width - prefixlen
+    subnet = Address(address.family, address.value >> shift << shift)
+    if address.family == IPV4:
+        scope, metric, source = RT_SCOPE_LINK, 0, address
+    else:
+        scope, metric, source = RT_SCOPE_UNIVERSE, IPV6_CONNECTED_METRIC, None
+    return RouteInfo(
+        address.family,
+        subnet,
+        prefixlen,
+        ifindex,
+        None,
+        PROTOCOL_KERNEL,
+        metric,
+        scope,
+        source=source,
+    )
 
 
 def _route_message(route: RouteInfo) -> Any:
@@ -166,6 +211,8 @@ def _route_message(route: RouteInfo) -> Any:
     if route.gateway:
         attributes.append(["RTA_GATEWAY", str(route.gateway)])
     attributes.append(["RTA_OIF", route.ifindex])
+    if route.source:
+        attributes.append(["RTA_PREFSRC", str(route.source)])
     if route.metric:
         attributes.append(["RTA_PRIORITY", route.metric])
     if route.onlink:
@@ -179,6 +226,7 @@ def _route_command(verb: str, route: RouteInfo, name: str) -> str:
     words += ["route", verb, route.words, "dev", name]
     words += ["onlink"] if route.onlink else []
     words += ["scope link"] if route.scope == RT_SCOPE_LINK else []
+    words += [f"src {route.source}"] if route.source else []
     words += [f"metric {route.metric}"] if route.metric else []
     return " ".join([*words, "proto", str(route.protocol)])
 

@@ -181,12 +181,15 @@ def add(
     )
 
 
-def change(ifindex: int, name: str, *, flags: int | None = None, **values: str) -> Request:
-    """Change a link: ``flags`` IFF_UP or 0; ``ifname``, ``ifalias``, ``address`` as texts."""
+def change(ifindex: int, name: str, *, flags: int | None = None, **values: str | int) -> Request:
+    """Change a link: ``flags`` IFF_UP or 0; ``ifname``, ``ifalias``, ``address``; ``mtu`` in bytes.
+
+    All that is given is changed in one message.
+    """
     message = ifinfmsg()
     message["index"] = ifindex
     message["attrs"] = [[f"IFLA_{key.upper()}", value] for key, value in values.items()]
-    words = {"ifname": "name", "ifalias": "alias", "address": "address"}
+    words = {"ifname": "name", "ifalias": "alias", "address": "address", "mtu": "mtu"}
     command = [f"link set dev {name}"]
     command += [f"{words[key]} {value}" for key, value in values.items()]
     if flags is not None:
@@ -194,6 +197,17 @@ def change(ifindex: int, name: str, *, flags: int | None = None, **values: str) 
         message["change"] = IFF_UP
         command.append("up" if flags & IFF_UP else "down")
     return Request(message, RTM_SETLINK, 0, " ".join(command))
+
+
+def change_kind(link: LinkInfo, plan: LinkPlan) -> Request:
+    """Give a link of the plan's kind the plan's attributes, such as another mode."""
+    message = ifinfmsg()
+    message["index"] = link.ifindex
+    data = {"attrs": [list(item) for item in plan.data]}
+    info = [["IFLA_INFO_KIND", plan.kind], ["IFLA_INFO_DATA", data]]
+    message["attrs"] = [["IFLA_LINKINFO", {"attrs": info}]]
+    command = f"link set dev {link.name} type {plan.kind} {plan.words}"
+    return Request(message, RTM_NEWLINK, 0, command)
 
 
 def delete(ifindex: int, name: str, *, nsid: int | None = None) -> Request:

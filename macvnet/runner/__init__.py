@@ -117,15 +117,15 @@ def _bring_up(
     for text in ready.notes:
         note(text)
     with Namespace.of_pid(ready.pid) as namespace:
-        registry.register(
-            engine,
-            identity,
-            pid=ready.pid,
-            supervisor=ready.supervisor,
-            namespace=namespace,
-            command=request.command,
-        )
         try:
+            registry.register(
+                engine,
+                identity,
+                pid=ready.pid,
+                supervisor=ready.supervisor,
+                namespace=namespace,
+                command=request.command,
+            )
             target = Target(identity.owner, namespace, ready.pid)
             engine.attach_target(target, request.wanted)
             if begin:

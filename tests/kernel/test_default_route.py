@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.kernel.steps import attach, create, join
+from tests.kernel.steps import LAN, attach, create, join, notes
 from tests.lab import Container, Lab
 
 SHARED = ("-o", "parent=eth0", "-o", "share_parent=true")
@@ -176,3 +176,23 @@ def test_gw_priority_in_one_command_decides_among_its_networks(three: Lab) -> No
     container = three.container()
     attach(three.host, container, "--network=a", "--network=b,gw-priority=3", "--net=c")
     assert defaults(container) == B
+
+
+@pytest.mark.parametrize("broken", ["link set eth0 down", "link del eth0", "addr flush dev eth0"])
+def test_network_whose_interface_somebody_broke_does_not_keep_another_from_joining(
+    make_lab: Callable[..., Lab], broken: str
+) -> None:
+    """The route goes to one that can have it; where none can, that is said."""
+    lab = make_lab(nics=2)
+    create(lab.host, "first", *LAN)
+    create(lab.host, "second", "--subnet=10.2.0.0/24", "--gateway=10.2.0.1", "-o", "parent=eth1")
+    container = lab.container()
+    join(lab.host, container, "first")
+    container.ip(*broken.split())
+    done = lab.host.macvnet("attach", "--network=second,ifname=lan1", container.target).checked()
+    route = container.default_route()
+    if "flush" in broken:
+        assert route is None and any("no default route now" in note for note in notes(done))
+    else:
+        assert route is not None and route["dev"] == "lan1"
+    lab.host.macvnet("detach", "--network=second", container.target).checked()

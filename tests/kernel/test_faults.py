@@ -8,21 +8,20 @@ everything foreign is as it was.
 from __future__ import annotations
 
 import sqlite3
-import sys
 from collections.abc import Iterator
-from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from tests.kernel.steps import struck
 from tests.lab import Lab, Named, Result
 from tests.lab.faults import BEYOND, FAIL, INTERRUPT, KILL
 
-ROOT = Path(__file__).parents[2]
 CREATE = (
     "create --subnet=172.16.86.0/24 --gateway=172.16.86.1 --subnet=fd00:9::/64 "
     "--gateway=fd00:9::1 -o parent=eth0 -o com.docker.network.advertise_addr_nmsgs=1"
 ).split()
-MAKERS = ("create", "connect", "attach")
+MAKERS = ("create", "connect", "attach", "run")
 FINE, NOT_FOUND, CONFLICT = 0, 4, 5
 
 
@@ -44,11 +43,7 @@ class Rig:
             rows = connection.execute("SELECT key FROM kv WHERE key <> ''").fetchall()
         finally:
             connection.close()
-        return {key for (key,) in rows if not key.startswith("segment/")}
-
-    def struck(self, mode: str, point: int, command: list[str]) -> Result:
-        words = [sys.executable, "-m", "tests.lab.faults", mode, str(point), *command]
-        return self.lab.host.run(*words, env={"PYTHONPATH": str(ROOT)})
+        return {key for (key,) in rows if not key.startswith(("segment/", "meta/restored"))}
 
     def targets(self) -> Iterator[Named]:
         number = 0
@@ -66,50 +61,105 @@ SHARE = (
     "create --subnet=172.16.87.0/24 --gateway=172.16.87.1 -o parent=eth0 -o share_parent=1".split()
 )
 BOTH = "attach --network n --network m,gw-priority=1 TARGET".split()
+VLAN = "create --subnet=192.168.50.0/24 --gateway=192.168.50.1 -o parent=eth0.50 n".split()
+
+
+class Script(NamedTuple):
+    """What is set up, the command that is struck, and what takes everything away again.
+
+    Words that begin with ``ip`` are typed in the target, with ``host`` before
+    them on the host; TARGET is the target's name. ``address`` is what the target
+    has when the command has been run again.
+    """
+
+    setup: tuple[list[str], ...]
+    command: list[str]
+    teardown: tuple[str, ...] = ()
+    address: str = ""
+    needs: tuple[str, ...] = ()
+
+
+NET = [*CREATE, "n"]
+CONNECT = "connect n TARGET".split()
+DISCONNECT = "disconnect n TARGET"
+FIRST = "172.16.86.2/24"
+GONE = "ip link del eth0".split()
+RENUMBERED = "ip addr flush dev eth0".split()
 SCRIPTS = {
-    "create": ([], [*CREATE, "n"], ["rm n"]),
-    "connect": ([[*CREATE, "n"]], "connect n TARGET".split(), ["disconnect n TARGET", "rm n"]),
-    "attach": ([[*CREATE, "n"], [*SHARE, "m"]], BOTH, ["detach TARGET", "rm n m"]),
-    "disconnect": (
-        [[*CREATE, "n"], "connect n TARGET".split()],
-        "disconnect n TARGET".split(),
-        ["rm n"],
+    "create": Script((), NET, ("rm n",)),
+    "connect": Script((NET,), CONNECT, (DISCONNECT, "rm n")),
+    "attach": Script((NET, [*SHARE, "m"]), BOTH, ("detach TARGET", "rm n m")),
+    "disconnect": Script((NET, CONNECT), DISCONNECT.split(), ("rm n",)),
+    "rm": Script((NET,), ["rm", "n"]),
+    "run": Script((NET,), "run --net n --name r -- true".split(), ("rm n",)),
+    "restore": Script((NET, CONNECT, GONE), ["restore"], (DISCONNECT, "rm n"), FIRST),
+    "repair": Script((NET, CONNECT, RENUMBERED), ["repair"], (DISCONNECT, "rm n"), FIRST),
+    "gc": Script((NET,), ["gc"], ("rm n",)),
+    "create-vlan": Script((), VLAN, ("rm n",), needs=("vlan",)),
+    "rm-vlan": Script((VLAN,), ["rm", "n"], needs=("vlan",)),
+    "create-dummy": Script(
+        (), "create --subnet=10.9.0.0/24 n".split(), ("rm n",), needs=("dummy",)
     ),
-    "rm": ([[*CREATE, "n"]], "rm n".split(), []),
+    "restore-vlan": Script(
+        (VLAN, CONNECT, ["host", "ip", "link", "del", "eth0.50"]),
+        ["restore"],
+        (DISCONNECT, "rm n"),
+        "192.168.50.2/24",
+        needs=("vlan",),
+    ),
+    "connect-ipvlan": Script(
+        ([*NET, "-d", "ipvlan"],), CONNECT, (DISCONNECT, "rm n"), needs=("ipvlan",)
+    ),
 }
+CASES = [
+    pytest.param(name, mode, id=f"{name}-{mode}", marks=pytest.mark.needs(*script.needs))
+    if script.needs
+    else pytest.param(name, mode, id=f"{name}-{mode}")
+    for name, script in SCRIPTS.items()
+    for mode in (FAIL, KILL, INTERRUPT)
+]
 
 
-@pytest.mark.parametrize("mode", [FAIL, KILL, INTERRUPT])
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize(("name", "mode"), CASES)
 def test_every_point(lab: Lab, name: str, mode: str, capsys: pytest.CaptureFixture[str]) -> None:
     rig = Rig(lab)
-    setup, command, teardown = SCRIPTS[name]
+    script = SCRIPTS[name]
+    makes = name.partition("-")[0] in MAKERS
     points = 0
     for target in rig.targets():
 
-        def filled(words: list[str], target: Named = target) -> list[str]:
-            return [target.target if word == "TARGET" else word for word in words]
+        def play(words: list[str], target: Named = target) -> Result:
+            filled = [target.target if word == "TARGET" else word for word in words]
+            if words[0] == "ip":
+                return target.run(*filled).checked()
+            if words[0] == "host":
+                return lab.host.run(*words[1:]).checked()
+            return lab.host.macvnet(*filled)
 
-        for words in setup:
-            lab.host.macvnet(*filled(words)).checked()
+        for words in script.setup:
+            play(words).checked()
         before = rig.recorded()
-        result = rig.struck(mode, points + 1, filled(command))
+        filled = [target.target if word == "TARGET" else word for word in script.command]
+        result = struck(lab.host, mode, points + 1, *filled)
         if result.status != BEYOND:
             points += 1
             what = f"{mode} at point {points} of {name}: {result}"
-            if mode != KILL and result.status != FINE and name in MAKERS:
+            if mode != KILL and result.status != FINE and makes:
                 assert rig.recorded() == before, what
                 assert rig.host.changes(lab.host.snapshot()) == [], what
                 assert target.links() == ["lo"], what
-            again = lab.host.macvnet(*filled(command))
-            done = (FINE, CONFLICT) if name in MAKERS else (FINE, NOT_FOUND)
+            again = play(script.command)
+            done = (FINE, CONFLICT) if makes else (FINE, NOT_FOUND)
             assert again.status in done, f"{what}\nthen {again}"
-        for line in teardown:
-            lab.host.macvnet(*filled(line.split())).checked()
+            if script.address:
+                assert target.addresses()[:1] == [script.address], f"{what}\nthen {again}"
+                assert lab.host.macvnet("check").checked().lines == [], f"{what}\nthen {again}"
+        for line in script.teardown:
+            play(line.split()).checked()
         rig.assert_untouched(target, f"{mode} at point {points} of {name}")
         target.close()
         if result.status == BEYOND:
             break
     with capsys.disabled():
         print(f" {points} points", end="")
-    assert points >= 2
+    assert points >= (0 if name == "gc" else 2)
