@@ -6,13 +6,12 @@ what they return is what the command printed.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 from tests.lab import Container, Machine, Named, Result
+from tests.lab.command import struck as strike
 
 SUBNET = "--subnet=172.16.86.0/24"
 GATEWAY = "--gateway=172.16.86.1"
@@ -21,7 +20,6 @@ LAN = (SUBNET, GATEWAY, *ON_ETH0)
 """The seed document's first network, on the host's eth0."""
 
 REQUEST, NOT_FOUND, CONFLICT, EXHAUSTED = 3, 4, 5, 6
-ROOT = Path(__file__).parents[2]
 
 
 class Joined(NamedTuple):
@@ -103,5 +101,4 @@ def wait_until(condition: Callable[[], bool], seconds: float = 5) -> bool:
 
 def struck(host: Machine, mode: str, point: int, *command: str) -> Result:
     """The command with something going wrong at that point (``tests.lab.faults``)."""
-    words = [sys.executable, "-m", "tests.lab.faults", mode, str(point), *command]
-    return host.run(*words, env={"PYTHONPATH": str(ROOT)})
+    return strike((mode, str(point), *command), namespace=host.fd, enter=host.enter, env=host.env)

@@ -134,7 +134,7 @@ def test_every_point(lab: Lab, name: str, mode: str, capsys: pytest.CaptureFixtu
                 return target.run(*filled).checked()
             if words[0] == "host":
                 return lab.host.run(*words[1:]).checked()
-            return lab.host.macvnet(*filled)
+            return lab.host.macvnet(*filled, fork=True)
 
         for words in script.setup:
             play(words).checked()
@@ -153,7 +153,7 @@ def test_every_point(lab: Lab, name: str, mode: str, capsys: pytest.CaptureFixtu
             assert again.status in done, f"{what}\nthen {again}"
             if script.address:
                 assert target.addresses()[:1] == [script.address], f"{what}\nthen {again}"
-                assert lab.host.macvnet("check").checked().lines == [], f"{what}\nthen {again}"
+                assert play(["check"]).checked().lines == [], f"{what}\nthen {again}"
         for line in script.teardown:
             play(line.split()).checked()
         rig.assert_untouched(target, f"{mode} at point {points} of {name}")

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -31,6 +31,7 @@ from tests.lab.processes import inside
 IN_PROCESS = "MACVNET_TEST_INPROCESS"
 # The command inherits the streams' own ends there; only a real process has the real start.
 ALWAYS_SUBPROCESS = {"run"}
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class CommandFailed(AssertionError):
@@ -108,13 +109,32 @@ def macvnet(
     env: Mapping[str, str],
     stdin: str | None = None,
     timeout: float = 60,
+    fork: bool = False,
 ) -> Result:
+    """``fork`` asks for the fork also where starting Python costs little."""
     shown = ("macvnet", *argv)
-    if in_process() and not ALWAYS_SUBPROCESS.intersection(argv[:4]):
+    if (fork or in_process()) and not ALWAYS_SUBPROCESS.intersection(argv[:4]):
         status, stdout, stderr = _forked(argv, namespace, env, stdin, timeout)
         return Result(shown, status, stdout, stderr)
     done = run((executable(), *argv), enter=enter, env=env, stdin=stdin, timeout=timeout)
     return done._replace(argv=shown)
+
+
+def struck(
+    argv: tuple[str, ...], *, namespace: int, enter: list[str], env: Mapping[str, str]
+) -> Result:
+    """macvnet with something going wrong: MODE NUMBER ARGUMENT... for ``tests.lab.faults``."""
+    if in_process() and not ALWAYS_SUBPROCESS.intersection(argv[2:6]):
+        status, stdout, stderr = _forked(argv, namespace, env, None, 60, _struck)
+        return Result(argv, status, stdout, stderr)
+    words = (sys.executable, "-m", "tests.lab.faults", *argv)
+    return run(words, enter=enter, env={**env, "PYTHONPATH": str(ROOT)})
+
+
+def _struck() -> int:
+    from tests.lab import faults
+
+    return faults.main()
 
 
 def load() -> None:
@@ -133,6 +153,7 @@ def _forked(
     env: Mapping[str, str],
     stdin: str | None,
     timeout: float,
+    main: Callable[[], object] | None = None,
 ) -> tuple[int, str, str]:
     load()
     (out_read, out), (err_read, err) = os.pipe(), os.pipe()
@@ -141,7 +162,7 @@ def _forked(
     sys.stderr.flush()
     pid = os.fork()
     if pid == 0:
-        _child(argv, namespace, env, source.getvalue(), out, err)
+        _child(argv, namespace, env, source.getvalue(), out, err, main or _installed())
     os.close(out)
     os.close(err)
     texts = {out_read: b"", err_read: b""}
@@ -174,6 +195,7 @@ def _child(
     stdin: bytes,
     out: int,
     err: int,
+    main: Callable[[], object],
 ) -> NoReturn:
     status = 1
     try:
@@ -192,7 +214,7 @@ def _child(
         sys.stderr = os.fdopen(2, "w", encoding="utf-8", buffering=1)
         os.environ.update(env)
         sys.argv = ["macvnet", *argv]
-        status = _entry(namespace)
+        status = _entry(namespace, main)
     except BaseException:
         traceback.print_exc()
     finally:
@@ -201,10 +223,15 @@ def _child(
         os._exit(status)
 
 
-def _entry(namespace: int) -> int:
-    """What the installed script does: sys.exit(main())."""
+def _installed() -> Callable[[], object]:
+    """What the installed script calls."""
     (script,) = entry_points(group="console_scripts", name="macvnet")
-    main = script.load()
+    found: Callable[[], object] = script.load()
+    return found
+
+
+def _entry(namespace: int, main: Callable[[], object]) -> int:
+    """What the installed script does: sys.exit(main())."""
     with inside(namespace):
         try:
             code = main()

@@ -83,8 +83,13 @@ class Machine:
         stdin: str | None = None,
         timeout: float = 60,
         env: dict[str, str] | None = None,
+        fork: bool = False,
     ) -> Result:
-        """Run macvnet in this machine's namespace and the test's mount namespace."""
+        """Run macvnet in this machine's namespace and the test's mount namespace.
+
+        ``fork`` for the many calls that only lead up to what a test is about: they
+        are forks of this process, which has macvnet loaded.
+        """
         return command.macvnet(
             argv,
             namespace=self.fd,
@@ -92,6 +97,7 @@ class Machine:
             env={**self.env, **(env or {})},
             stdin=stdin,
             timeout=timeout,
+            fork=fork,
         )
 
     def ip(self, *argv: str) -> str:
