@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import click
 
 from macvnet import __version__
 from macvnet.cli import boundary
 from macvnet.cli.invocation import Invocation
-from macvnet.cli.parameters import Group, global_options
+from macvnet.cli.parameters import Command, Group, global_options
 
 COMMANDS = {
     "create": ("macvnet.cli.create", "Create a network."),
@@ -29,6 +29,7 @@ COMMANDS = {
     "restore": ("macvnet.cli.restoring", "Make again what is missing, after a reboot."),
     "gc": ("macvnet.cli.restoring", "Free what containers that are gone still hold."),
     "state": ("macvnet.cli.state", "Save the state to a file, or make one from a file."),
+    "integrate": ("macvnet.cli.integrate", "Make macvnet part of the host (systemd)."),
     "log": ("macvnet.cli.recounting", "Show what was done, when and by whom."),
     "run": ("macvnet.cli.running", "Run a command in a new namespace on a network."),
 }
@@ -71,6 +72,27 @@ cli = Group(
         ),
     ],
 )
+
+
+def walk() -> Iterator[tuple[str, click.Context, Group | Command]]:
+    """Every group and command below the top with its words ("state export") and a context.
+
+    For what is made from all of them: pages, manuals, completions, tests.
+    """
+    with cli.make_context("macvnet", [], obj=Invocation(), resilient_parsing=True) as top:
+        yield from _below(top, cli, "")
+
+
+def _below(
+    above: click.Context, group: Group, words: str
+) -> Iterator[tuple[str, click.Context, Group | Command]]:
+    for name in group.list_commands(above):
+        found = group.get_command(above, name)
+        assert isinstance(found, (Group, Command))
+        context = click.Context(found, info_name=name, parent=above)
+        yield f"{words}{name}", context, found
+        if isinstance(found, Group):
+            yield from _below(context, found, f"{words}{name} ")
 
 
 def run(arguments: Sequence[str], invocation: Invocation | None = None) -> int:

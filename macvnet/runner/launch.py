@@ -229,8 +229,9 @@ def send_failure(channel: socket.socket, failed: sandbox.Failed) -> None:
 def refusal(failed: sandbox.Failed) -> MacvnetError:
     """A refused step in words for people."""
     if failed.errno in (errno.EPERM, errno.EACCES):
+        missing = "CAP_NET_ADMIN" if failed.operation == sandbox.LOOPBACK else "CAP_SYS_ADMIN"
         return PermissionDenied(
-            f"the capability CAP_SYS_ADMIN is missing to {failed.operation}", "run macvnet as root"
+            f"the capability {missing} is missing to {failed.operation}", "run macvnet as root"
         )
     return KernelRefused(failed.operation, failed.errno)
 

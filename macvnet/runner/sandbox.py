@@ -24,6 +24,7 @@ SIOCSIFFLAGS = 0x8914
 IFF_UP = 0x1
 _IFREQ = struct.Struct("=16sH22x")
 LOOPBACK_IPV4 = 127
+LOOPBACK = "set lo up"
 
 
 class Failed(Exception):
@@ -78,7 +79,7 @@ def furnish(inside: Inside) -> list[str]:
             libc.unmount("/sys")
         operation = "mount a new /sys"
         libc.mount("sysfs", "/sys", "sysfs", flags)
-        operation = "set lo up"
+        operation = LOOPBACK
         _loopback_up()
     except OSError as error:
         raise Failed(operation, error.errno or 0) from None

@@ -10,18 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from macvnet.cli.invocation import Invocation
-from macvnet.cli.main import ALIASES, COMMANDS, cli, run
+from macvnet.cli.main import ALIASES, run, walk
 from tests.cli.fakes import FakeEngine, network
 
-CONTEXT = cli.make_context("macvnet", [], resilient_parsing=True)
-NAMES = [*COMMANDS, *ALIASES]
+ALL = list(walk())
+NAMES = [*(words for words, _, _ in ALL), *ALIASES]
 FLAGS = sorted(
     {
         option
-        for name in COMMANDS
-        for command in [cli.get_command(CONTEXT, name)]
-        if command is not None
-        for param in command.get_params(CONTEXT)
+        for _, context, command in ALL
+        for param in command.get_params(context)
         for option in param.opts
         if option.startswith("-") and option not in ("--config",)
     }
@@ -49,7 +47,7 @@ def test_every_command_line_ends_with_a_status_of_ours(
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
-        status = run([*before, name, *after], Invocation(engine))
+        status = run([*before, *name.split(), *after], Invocation(engine))
     assert 0 <= status <= 13, err.getvalue()
     assert status != 1, err.getvalue()
     assert status == 0 or err.getvalue().startswith("macvnet: ")

@@ -4,43 +4,51 @@ from __future__ import annotations
 
 import pytest
 
-from macvnet.cli.main import ALIASES, COMMANDS, cli
-from macvnet.cli.parameters import Command
+from macvnet.cli.main import ALIASES, cli, walk
+from macvnet.cli.parameters import Command, Group
 from tests.cli.conftest import Macvnet
 
-
-def command(name: str) -> Command:
-    found = cli.get_command(cli.make_context("macvnet", [], resilient_parsing=True), name)
-    assert isinstance(found, Command)
-    return found
+ALL = {words: (context, found) for words, context, found in walk()}
+SINGLE = {words: found for words, (_, found) in ALL.items() if isinstance(found, Command)}
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("words", ALL)
 @pytest.mark.parametrize("flag", ["-h", "--help"])
-def test_every_command_has_help_with_examples(macvnet: Macvnet, name: str, flag: str) -> None:
-    said = macvnet(name, flag)
+def test_every_command_has_help_with_examples(macvnet: Macvnet, words: str, flag: str) -> None:
+    said = macvnet(*words.split(), flag)
     assert (said.status, said.err) == (0, "")
-    assert said.out.startswith(f"Usage: macvnet {name} ")
+    assert said.out.startswith(f"Usage: macvnet {words} ")
     assert "\nExamples:\n  " in said.out
-    assert f"  macvnet {name} " in said.out
+    assert f"  macvnet {words} " in said.out
     assert "--state-dir" in said.out
     assert max(map(len, said.out.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_flag_is_explained(name: str) -> None:
-    for param in command(name).params:
+@pytest.mark.parametrize("words", ALL)
+def test_every_flag_is_explained(words: str) -> None:
+    for param in ALL[words][1].params:
         if param.param_type_name == "option":
             assert getattr(param, "help", None), param.name
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_the_table_of_commands_agrees_with_the_commands(macvnet: Macvnet, name: str) -> None:
-    found = command(name)
+@pytest.mark.parametrize("words", ALL)
+def test_the_table_of_commands_agrees_with_the_commands(macvnet: Macvnet, words: str) -> None:
+    *above, name = words.split()
+    found = ALL[words][1]
     assert found.name == name
-    assert set(found.aliases) == {word for word, meant in ALIASES.items() if meant == name}
-    line = COMMANDS[name][1]
-    assert line in macvnet("--help").out
+    group = ALL[" ".join(above)][1] if above else cli
+    assert isinstance(group, Group)
+    assert group.table[name][1] in macvnet(*above, "--help").out
+    if isinstance(found, Command) and not above:
+        assert set(found.aliases) == {word for word, meant in ALIASES.items() if meant == name}
+
+
+@pytest.mark.parametrize("words", [w for w in ALL if w not in SINGLE])
+def test_a_group_alone_shows_its_help_on_stderr(macvnet: Macvnet, words: str) -> None:
+    said = macvnet(*words.split())
+    assert (said.status, said.out) == (0, "") and f"Usage: macvnet {words} " in said.err
+    wrong = macvnet(*words.split(), "no-such-command")
+    assert wrong.status == 2 and "unknown command 'no-such-command'" in wrong.err
 
 
 def test_aliases_are_shown(macvnet: Macvnet) -> None:
@@ -48,12 +56,12 @@ def test_aliases_are_shown(macvnet: Macvnet) -> None:
     assert "Aliases:\n  ls, list\n" in macvnet("ls", "--help").out
 
 
-READ_ONLY = ("ls", "inspect", "check", "log")
+READ_ONLY = ("ls", "inspect", "check", "log", "state export")
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in READ_ONLY])
-def test_what_changes_something_has_a_dry_run(name: str) -> None:
-    assert any(param.name == "dry_run" for param in command(name).params)
+@pytest.mark.parametrize("words", [words for words in SINGLE if words not in READ_ONLY])
+def test_what_changes_something_has_a_dry_run(words: str) -> None:
+    assert any(param.name == "dry_run" for param in SINGLE[words].params)
 
 
 def test_help_comes_before_the_count_of_arguments(macvnet: Macvnet) -> None:

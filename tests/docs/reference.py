@@ -13,9 +13,8 @@ import re
 
 import click
 
-from macvnet.cli.invocation import Invocation
-from macvnet.cli.main import cli
-from macvnet.cli.parameters import Command
+from macvnet.cli.main import cli, walk
+from macvnet.cli.parameters import Command, Group
 from macvnet.errors import ALL, MacvnetError
 from tests.docs.pages import ROOT
 
@@ -23,6 +22,7 @@ COMMANDS = ROOT / "docs/reference/commands.md"
 ERRORS = ROOT / "docs/reference/errors.md"
 BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
 
+Entry = tuple[str, click.Context, Group | Command]
 INTRODUCTION = """\
 # Commands
 
@@ -44,38 +44,45 @@ prints the same.
 
 def commands() -> str:
     """The page of all commands."""
-    top = click.Context(cli, info_name="macvnet", obj=Invocation(), **cli.context_settings)
-    pieces = [INTRODUCTION, _index(top), "## Global options\n", _global_options(top)]
-    pieces += [_command(top, name) for name in cli.list_commands(top)]
+    every = list(walk())
+    pieces = [INTRODUCTION, _index(every), "## Global options\n", _global_options(every)]
+    pieces += [_command(*each) for each in every]
     return "\n".join(pieces)
 
 
-def _index(top: click.Context) -> str:
-    rows = [f"| [`{name}`](#{name}) | {cli.table[name][1]} |" for name in cli.list_commands(top)]
+def _index(every: list[Entry]) -> str:
+    rows = [f"| [`{words}`](#{words.replace(' ', '-')}) | {_line(words)} |" for words, *_ in every]
     return "\n".join(["| command | |", "|---|---|", *rows]) + "\n"
 
 
-def _found(top: click.Context, name: str) -> Command:
-    command = cli.get_command(top, name)
-    assert isinstance(command, Command)
-    return command
+def _line(words: str) -> str:
+    """The line of help that the command has in its group's table."""
+    group: Group = cli
+    *above, name = words.split()
+    for word in above:
+        found = group.get_command(click.Context(group), word)
+        assert isinstance(found, Group)
+        group = found
+    return group.table[name][1]
 
 
-def _global_options(top: click.Context) -> str:
-    every = _found(top, cli.list_commands(top)[0])
-    text = "They stand before the command or after it.\n\n" + _table(top, list(every.globals))
+def _global_options(every: list[Entry]) -> str:
+    context, command = next((c, found) for _, c, found in every if isinstance(found, Command))
+    text = "They stand before the command or after it.\n\n" + _table(context, list(command.globals))
     return text + "\n`--version` (without a command) prints the version.\n"
 
 
-def _command(top: click.Context, name: str) -> str:
-    command = _found(top, name)
-    context = click.Context(command, info_name=name, parent=top)
-    own = [param for param in command.get_params(context) if param not in command.globals]
-    lines = [f"## {name}\n", f"    {command.usage_line(context)}\n"]
-    if command.aliases:
-        lines.append("Also called " + ", ".join(f"`{word}`" for word in command.aliases) + ".\n")
+def _command(words: str, context: click.Context, command: Group | Command) -> str:
+    lines = [f"## {words}\n"]
+    own: list[click.Parameter] = []
+    if isinstance(command, Command):
+        own = [param for param in command.get_params(context) if param not in command.globals]
+        lines.append(f"    {command.usage_line(context)}\n")
+        if command.aliases:
+            lines.append("Also called " + ", ".join(map("`{}`".format, command.aliases)) + ".\n")
     lines.append(inspect.cleandoc(command.help or "") + "\n")
-    lines.append(_table(context, own))
+    if own:
+        lines.append(_table(context, own))
     if command.epilog:
         lines.append("```text\n" + command.epilog.strip("\n") + "\n```\n")
     return "\n".join(lines)
