@@ -17,11 +17,14 @@ from macvnet.errors import Conflict, StoreError
 from macvnet.kernel.namespaces import Namespace, boot_id
 from macvnet.settings import Settings
 from macvnet.store import Store, Transaction, open_store
+from macvnet.store.statedir import LOCKS
 
 if TYPE_CHECKING:
     from macvnet.kernel.rtnetlink import Rtnetlink
 
 LOCK_SLOTS = 64
+PATIENCE_SECONDS = 3.0
+"""How long a command waits for another one before it says so."""
 
 
 class Context:
@@ -80,11 +83,6 @@ class Context:
         return boot_id()
 
     @cached_property
-    def worker(self) -> str:
-        """Who is at work, provable later: PID and start time of this process."""
-        return worker_of(os.getpid()) or ""
-
-    @cached_property
     def installation(self) -> str:
         """This installation's random id (32 hexadecimal digits), made on first use."""
         known = self.reader.get(keys.META_INSTALLATION)
@@ -125,7 +123,7 @@ class Context:
 
     @contextmanager
     def _locked(self, name: str) -> Iterator[None]:
-        directory = os.path.join(self.settings.state_dir, "locks")
+        directory = os.path.join(self.settings.state_dir, LOCKS)
         try:
             os.makedirs(directory, mode=0o700, exist_ok=True)
             fd = os.open(
@@ -139,11 +137,32 @@ class Context:
                 f"ls -ld {self.settings.state_dir}",
             ) from None
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            self._take(fd)
             yield
         finally:
             fcntl.flock(fd, fcntl.LOCK_UN)
             os.close(fd)
+
+    def _take(self, fd: int) -> None:
+        """Wait for a lock; who waits long is told for whom."""
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            pass
+        import threading
+
+        def tell() -> None:
+            holder = _holder(os.fstat(fd))
+            self.note(f"waiting for another macvnet to finish{holder}")
+
+        timer = threading.Timer(PATIENCE_SECONDS, tell)
+        timer.daemon = True
+        timer.start()
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        finally:
+            timer.cancel()
 
     def structure_lock(self) -> Any:
         """Held by create and rm, and whenever a link in the host's namespace is made or removed."""
@@ -154,18 +173,15 @@ class Context:
         return self._locked(f"sandbox-{cookie % LOCK_SLOTS:02x}")
 
 
-def worker_of(pid: int) -> str | None:
-    """``PID:START`` of a process (start time in clock ticks since boot), or None."""
+def _holder(status: os.stat_result) -> str:
+    """`` (PID N)`` of the process that holds a lock on a file, or "" (proc(5), /proc/locks)."""
+    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            fields = file.read().rpartition(")")[2].split()
-    except OSError:
-        return None
-    # Zombies and dead processes work no more.
-    return None if fields[0] in "ZX" else f"{pid}:{fields[19]}"
-
-
-def worker_alive(worker: str) -> bool:
-    """Whether the process that ``worker`` names is still the same one and at work."""
-    pid = worker.partition(":")[0]
-    return pid.isdecimal() and worker_of(int(pid)) == worker
+        with open("/proc/locks", encoding="ascii") as file:
+            for line in file:
+                words = line.split()
+                if "->" not in words and device in words:
+                    return f" (PID {words[4]})"
+    except (OSError, ValueError, IndexError):
+        return ""
+    return ""

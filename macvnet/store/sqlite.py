@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from macvnet.errors import MacvnetError, StoreError
@@ -94,16 +94,36 @@ class SqliteBackend:
         with self._lock:
             with self._explained():
                 connection = self._connect()
-                if connection is None:
-                    yield
-                    return
-                if connection.in_transaction:
-                    raise RuntimeError("a session inside a session")
-                connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-            try:
+            if connection is None:
                 yield
-            finally:
-                self._roll_back(connection)
+                return
+            if connection.in_transaction:
+                raise RuntimeError("a session inside a session")
+            with self._turn(write):
+                with self._explained():
+                    connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+                try:
+                    yield
+                finally:
+                    self._roll_back(connection)
+
+    @contextmanager
+    def _turn(self, write: bool) -> Iterator[None]:
+        if not write:
+            yield
+            return
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(statedir.in_turn(self.state_dir, LOCK_SECONDS))
+            except TimeoutError:
+                raise self._locked_out() from None
+            yield
+
+    def _locked_out(self) -> StoreError:
+        return StoreError(
+            f"another process has kept {quoted(self.path)} locked for {LOCK_SECONDS:.0f} s",
+            f"fuser -v {self.path}",
+        )
 
     def commit(self, operations: Sequence[Operation], guards: Sequence[Guard] = ()) -> None:
         """All operations or none, and on disk."""
@@ -332,10 +352,7 @@ class SqliteBackend:
                 f"findmnt -T {self.state_dir}",
             )
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return StoreError(
-                f"another process has kept {path} locked for {LOCK_SECONDS:.0f} s",
-                f"fuser -v {self.path}",
-            )
+            return self._locked_out()
         return StoreError(f"the state in {path} cannot be used ({error})", "dmesg | tail")
 
 

@@ -55,7 +55,9 @@ def test_directory_and_file_are_private(state: Path) -> None:
     finally:
         os.umask(umask)
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
-    assert {stat.S_IMODE(path.stat().st_mode) for path in state.iterdir()} == {0o600}
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in state.rglob("*")}
+    assert modes.pop("locks") == 0o700
+    assert set(modes.values()) == {0o600}
     assert (state / "state.db").exists()
 
 

@@ -110,11 +110,17 @@ def macvnet(
     stdin: str | None = None,
     timeout: float = 60,
     fork: bool = False,
+    kill_after: float | None = None,
 ) -> Result:
-    """``fork`` asks for the fork also where starting Python costs little."""
+    """``fork`` asks for the fork also where starting Python costs little.
+
+    ``kill_after`` (seconds; only with a fork) kills the command then, if it still runs.
+    """
     shown = ("macvnet", *argv)
     if (fork or in_process()) and not ALWAYS_SUBPROCESS.intersection(argv[:4]):
-        status, stdout, stderr = _forked(argv, namespace, env, stdin, timeout)
+        status, stdout, stderr = _forked(
+            argv, namespace, env, stdin, timeout, kill_after=kill_after
+        )
         return Result(shown, status, stdout, stderr)
     done = run((executable(), *argv), enter=enter, env=env, stdin=stdin, timeout=timeout)
     return done._replace(argv=shown)
@@ -154,6 +160,8 @@ def _forked(
     stdin: str | None,
     timeout: float,
     main: Callable[[], object] | None = None,
+    *,
+    kill_after: float | None = None,
 ) -> tuple[int, str, str]:
     load()
     (out_read, out), (err_read, err) = os.pipe(), os.pipe()
@@ -167,16 +175,21 @@ def _forked(
     os.close(err)
     texts = {out_read: b"", err_read: b""}
     deadline = time.monotonic() + timeout
+    strike = deadline if kill_after is None else time.monotonic() + kill_after
     with selectors.DefaultSelector() as ready:
         for fd in texts:
             ready.register(fd, selectors.EVENT_READ)
         while ready.get_map():
-            for key, _ in ready.select(max(0.0, deadline - time.monotonic())):
+            for key, _ in ready.select(max(0.0, min(strike, deadline) - time.monotonic())):
                 part = os.read(key.fd, 65536)
                 if part:
                     texts[key.fd] += part
                 else:
                     ready.unregister(key.fd)
+            if strike < deadline and time.monotonic() >= strike:
+                # It is ours until we have waited for it, so the number is nobody else's.
+                os.kill(pid, signal.SIGKILL)
+                strike = deadline
             if time.monotonic() >= deadline:
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)

@@ -84,6 +84,7 @@ class Machine:
         timeout: float = 60,
         env: dict[str, str] | None = None,
         fork: bool = False,
+        kill_after: float | None = None,
     ) -> Result:
         """Run macvnet in this machine's namespace and the test's mount namespace.
 
@@ -98,6 +99,7 @@ class Machine:
             stdin=stdin,
             timeout=timeout,
             fork=fork,
+            kill_after=kill_after,
         )
 
     def ip(self, *argv: str) -> str:
