@@ -18,14 +18,13 @@ NAMES = ("bash", "zsh", "fish")
     click.Argument(["shell"], metavar="SHELL", shell_complete=suggest.words(*NAMES)),
     epilog="""
 Examples:
-  # bash: once, or for good with the package bash-completion
+  # For this shell only (bash, or zsh after compinit)
   source <(macvnet completion bash)
-  macvnet completion bash >/etc/bash_completion.d/macvnet
 
-  # zsh: before compinit runs
-  macvnet completion zsh >/usr/local/share/zsh/site-functions/_macvnet
-
-  # fish
+  # For good: bash with the package bash-completion, zsh, fish
+  cd /usr/local/share
+  macvnet completion bash >bash-completion/completions/macvnet
+  macvnet completion zsh >zsh/site-functions/_macvnet
   macvnet completion fish >/etc/fish/completions/macvnet.fish
 """,
 )

@@ -21,8 +21,8 @@ from macvnet.store import Reader
 
 NAMES = 1000
 DESCRIBED = 60
-ENDPOINTS = 200
-OWNERS = 300
+ENDPOINTS = 100
+OWNERS = 100
 ADDRESSES = 5
 SEGMENTS = 100
 
@@ -41,9 +41,14 @@ def networks(reader: Reader, prefix: str, *, configurations: bool | None = None)
     names = [_Row(key.removeprefix(keys.NAMES), value) for key, value in rows]
     if len(names) > DESCRIBED and configurations is not True:
         return [Listed(row.name) for row in names]
+    if len(names) > DESCRIBED:
+        # Most of all there are: together they are read faster than one by one.
+        every = dict(reader.scan(keys.NETWORKS, limit=NAMES))
+    else:
+        every = {key: reader.get(key) for key in (keys.network(row.value["id"]) for row in names)}
     found = []
     for row in names:
-        record = reader.get(keys.network(row.value["id"]))
+        record = every.get(keys.network(row.value["id"]))
         if record and configurations in (None, record["config_only"]):
             found.append(Listed(row.name, _about(record)))
     return found

@@ -14,8 +14,8 @@ from macvnet import keys, option_keys
 from macvnet.addresses import Address, Interval
 from macvnet.cli import completing, filters, wanted
 from macvnet.cli.completing import COMMAND, DIRECTORIES, FILES, OPEN, WORDS, Answer
-from macvnet.cli.main import COMMANDS, cli
-from macvnet.cli.parameters import Command, Group
+from macvnet.cli.main import COMMANDS
+from macvnet.cli.parameters import Flag
 from macvnet.drivers import drivers
 from macvnet.engine import suggesting
 from macvnet.errors import InvalidRequest
@@ -24,6 +24,7 @@ from macvnet.kernel import interfaces
 from macvnet.model import Network, Owner
 from macvnet.store import Transaction, open_store
 from tests.cli.fakes import endpoint, network
+from tests.docs import commands
 
 FREE = ("192.0.2.20-192.0.2.24", "192.0.2.100-192.0.2.120")
 FREE6 = ("2001:db8::5-2001:db8::ffff",)
@@ -106,33 +107,13 @@ def test_commands_of_a_group() -> None:
     assert ask("state import |").kind == FILES
 
 
-def every_command() -> list[tuple[str, Command]]:
-    top = cli.make_context("macvnet", [], resilient_parsing=True)
-
-    def inside(group: Group, words: str) -> list[tuple[str, Command]]:
-        found: list[tuple[str, Command]] = []
-        for name in group.list_commands(top):
-            one = group.get_command(top, name)
-            if isinstance(one, Group):
-                found += inside(one, f"{words}{name} ")
-            else:
-                assert isinstance(one, Command)
-                found.append((f"{words}{name}", one))
-        return found
-
-    return inside(cli, "")
-
-
-EVERY = dict(every_command())
+EVERY = {words: one.command.get_params(one.context) for words, one in commands.every().items()}
 
 
 @pytest.mark.parametrize("words", EVERY)
 def test_every_flag_of_every_command(words: str) -> None:
     flags = {
-        flag
-        for param in EVERY[words].get_params(click.Context(EVERY[words]))
-        if isinstance(param, click.Option)
-        for flag in param.opts
+        flag for param in EVERY[words] if isinstance(param, click.Option) for flag in param.opts
     }
     assert {"--help", "--state-dir", "--verbose"} <= flags
     assert set(offered(f"{words} -|")) == flags
@@ -151,14 +132,12 @@ OWN_NAMES = {("create", "network")}
 
 @pytest.mark.parametrize("words", EVERY)
 def test_every_value_has_something_to_offer_or_is_free_text(words: str, state: State) -> None:
-    for param in EVERY[words].get_params(click.Context(EVERY[words])):
+    for param in EVERY[words]:
         known = param._custom_shell_complete is not None
-        if isinstance(param, click.Option):
-            takes_value = not param.is_flag and "shell_complete" not in vars(type(param))
-            if takes_value and type(param).__name__ != "Flag":
-                assert known is not (param.opts[-1] in FREE_TEXT), param.opts
-        else:
+        if isinstance(param, click.Argument):
             assert known is not ((words, param.name) in OWN_NAMES), param.name
+        elif isinstance(param, click.Option) and not isinstance(param, Flag) and not param.is_flag:
+            assert known is not (param.opts[-1] in FREE_TEXT), param.opts
 
 
 def test_a_flag_that_is_given_is_not_offered_again_unless_it_may_be_repeated() -> None:
@@ -342,10 +321,10 @@ def test_filters_and_their_values(state: State) -> None:
         filters.for_ls(offered(line), lambda network: False)
 
 
-@pytest.mark.parametrize("words", [w for w, c in EVERY.items() if any(
-    "--format" in param.opts for param in c.params)])  # fmt: skip
+@pytest.mark.parametrize("words", [w for w, params in EVERY.items() if any(
+    "--format" in param.opts for param in params)])  # fmt: skip
 def test_words_of_a_format_are_in_its_help(words: str) -> None:
-    [option] = [param for param in EVERY[words].params if "--format" in param.opts]
+    [option] = [param for param in EVERY[words] if "--format" in param.opts]
     assert isinstance(option, click.Option)
     found = offered(f"{words} --format |")
     assert found
