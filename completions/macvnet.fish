@@ -3,14 +3,10 @@
 function __macvnet_complete
     set -l before (commandline -opc)
     set -l typed (commandline -ct)
-    set -l after (commandline -op)
-    set -e after[1..(count $before)]
-    # The word that the cursor is in.
-    test -z (commandline -t); or set -e after[1]
     set -l program (string replace -r '^~/' $HOME/ -- $before[1])
     command -q -- $program; or set program macvnet
     set -l answer ($program __complete fish (math (count $before) - 1) $before[2..-1] "$typed" \
-        $after 2>/dev/null)
+        2>/dev/null)
     set -l kind (string split \t -- $answer[1])
     set -l rest (string sub -s (math 1 + (string length -- "$kind[2]")) -- "$typed")
     switch "$kind[1]"

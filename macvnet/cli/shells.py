@@ -8,9 +8,10 @@ command, nor what can be typed.
 
 from __future__ import annotations
 
+import _thread
 import os
-import signal
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, NoReturn
 
@@ -39,13 +40,18 @@ class Token(NamedTuple):
 def complete(arguments: Sequence[str]) -> NoReturn:
     """Answer a script and end the process: with status 0 and without a word on stderr, always."""
     try:
-        signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
-        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+        _thread.start_new_thread(_give_up, ())
         text = SHELLS[arguments[0]].respond(arguments[1:])
         sys.stdout.write(text)
         sys.stdout.flush()
     except BaseException:  # a broken state, no permission, nonsense, a key: nothing to offer
         os._exit(0)
+    os._exit(0)
+
+
+def _give_up() -> None:
+    # A thread, since a signal waits until SQLite or the kernel has come back.
+    time.sleep(PATIENCE)
     os._exit(0)
 
 
@@ -216,7 +222,7 @@ fi
 
 
 def _fish(arguments: Sequence[str]) -> str:
-    # The one at the cursor comes as it is written.
+    # It tells what stands before the cursor only, the last word as it is written.
     count, *words = arguments
     words[int(count)] = _plain(words[int(count)])
     found = _counted((count, *words))
@@ -229,14 +235,10 @@ FISH = r"""# fish completion for macvnet: printed by 'macvnet completion fish'.
 function __macvnet_complete
     set -l before (commandline -opc)
     set -l typed (commandline -ct)
-    set -l after (commandline -op)
-    set -e after[1..(count $before)]
-    # The word that the cursor is in.
-    test -z (commandline -t); or set -e after[1]
     set -l program (string replace -r '^~/' $HOME/ -- $before[1])
     command -q -- $program; or set program macvnet
     set -l answer ($program __complete fish (math (count $before) - 1) $before[2..-1] "$typed" \
-        $after 2>/dev/null)
+        2>/dev/null)
     set -l kind (string split \t -- $answer[1])
     set -l rest (string sub -s (math 1 + (string length -- "$kind[2]")) -- "$typed")
     switch "$kind[1]"
