@@ -14,8 +14,8 @@ from macvnet import keys, option_keys
 from macvnet.addresses import Address, Interval
 from macvnet.cli import completing, filters, wanted
 from macvnet.cli.completing import COMMAND, DIRECTORIES, FILES, OPEN, WORDS, Answer
-from macvnet.cli.main import COMMANDS
-from macvnet.cli.parameters import Flag
+from macvnet.cli.main import COMMANDS, walk
+from macvnet.cli.parameters import Command, Flag
 from macvnet.drivers import drivers
 from macvnet.engine import suggesting
 from macvnet.errors import InvalidRequest
@@ -24,7 +24,6 @@ from macvnet.kernel import interfaces
 from macvnet.model import Network, Owner
 from macvnet.store import Transaction, open_store
 from tests.cli.fakes import endpoint, network
-from tests.docs import commands
 
 FREE = ("192.0.2.20-192.0.2.24", "192.0.2.100-192.0.2.120")
 FREE6 = ("2001:db8::5-2001:db8::ffff",)
@@ -107,7 +106,11 @@ def test_commands_of_a_group() -> None:
     assert ask("state import |").kind == FILES
 
 
-EVERY = {words: one.command.get_params(one.context) for words, one in commands.every().items()}
+EVERY = {
+    words: found.get_params(context)
+    for words, context, found in walk()
+    if isinstance(found, Command)
+}
 
 
 @pytest.mark.parametrize("words", EVERY)

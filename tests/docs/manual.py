@@ -17,13 +17,12 @@ from collections.abc import Iterable, Iterator
 import click
 
 from macvnet import __version__, settings
-from macvnet.cli.main import EXAMPLES, HELP, cli
-from macvnet.cli.parameters import Command, Group
+from macvnet.cli.invocation import Invocation
+from macvnet.cli.main import EXAMPLES, HELP, cli, walk
+from macvnet.cli.parameters import Command, Group, global_options
 from macvnet.errors import ALL, MacvnetError
-from tests.docs import commands
-from tests.docs.commands import Described
 from tests.docs.pages import ROOT
-from tests.docs.reference import meaning
+from tests.docs.reference import meaning, summary
 
 MAN = ROOT / "man"
 WIDTH = 78
@@ -34,13 +33,13 @@ _SENTENCE = re.compile(r"(?<=[.?!]) (?=[A-Z])")
 def pages() -> dict[str, str]:
     """Every page by the name of its file."""
     found = {"macvnet.1": _main_page()}
-    for one in commands.everything():
-        found[f"{_title(one)}.1"] = _page(one)
+    for words, context, command in walk():
+        found[f"{_title(words)}.1"] = _page(words, context, command)
     return found
 
 
-def _title(one: Described) -> str:
-    return "-".join(["macvnet", *one.words.split()])
+def _title(words: str) -> str:
+    return "-".join(["macvnet", *words.split()])
 
 
 def _text(text: str) -> str:
@@ -119,7 +118,7 @@ def _terms(terms: Iterable[tuple[str, str]]) -> Iterator[str]:
         yield from (".TP", f"\\fB{_text(term)}\\fR", *_prose(text))
 
 
-def _head(title: str, line: str) -> list[str]:
+def _head(title: str, about: str) -> list[str]:
     return [
         '.\\" Written by tests/docs/manual.py from the program; see CONTRIBUTING.md.',
         f'.TH {title.upper()} 1 "" "macvnet {__version__}" "macvnet manual"',
@@ -127,7 +126,7 @@ def _head(title: str, line: str) -> list[str]:
         ".ad l",
         ".nh",
         ".SH NAME",
-        f"{_text(title)} \\- {_text(line.rstrip('.'))}",
+        f"{_text(title)} \\- {_text(about.rstrip('.'))}",
         ".SH SYNOPSIS",
     ]
 
@@ -137,21 +136,18 @@ def _synopsis(context: click.Context, command: Command | Group) -> str:
     return f"\\fB{_text(context.command_path)}\\fR {_text(words)}"
 
 
-def _page(one: Described) -> str:
-    command, context = one.command, one.context
-    lines = _head(_title(one), one.line)
+def _page(words: str, context: click.Context, command: Command | Group) -> str:
+    lines = _head(_title(words), summary(words))
     lines += [_synopsis(context, command), ".SH DESCRIPTION", *_paragraphs(command.help or "")]
     if isinstance(command, Group):
-        inside = [d for d in commands.everything() if d.words.startswith(f"{one.words} ")]
-        lines += [".SH COMMANDS", *_listed(inside)]
+        lines += [".SH COMMANDS", *_listed(f"{words} {name}" for name in command.table)]
     elif command.aliases:
         also = ", ".join(f"\\fB{_text(word)}\\fR" for word in command.aliases)
         lines += [".PP", f"Also called {also}."]
-    if one.own:
-        lines += [".SH OPTIONS", *_options(context, one.own)]
-    shared = [param for param in command.params if param not in one.own]
-    options = [param for param in shared if isinstance(param, click.Option)]
-    lines += [".SH GLOBAL OPTIONS", *_options(context, options)]
+    shared = {param.name for param in global_options()}
+    every = command.get_params(context)
+    lines += [".SH OPTIONS", *_options(context, (p for p in every if p.name not in shared))]
+    lines += [".SH GLOBAL OPTIONS", *_options(context, (p for p in every if p.name in shared))]
     lines += _epilog(command.epilog or "")
     lines += [".SH SEE ALSO", "\\fBmacvnet\\fR(1)"]
     return _joined(lines)
@@ -167,16 +163,16 @@ def _joined(lines: list[str]) -> str:
     return "\n".join(kept) + "\n"
 
 
-def _listed(found: Iterable[Described]) -> Iterator[str]:
-    for one in found:
-        yield from (".TP", f"\\fB{_text(_title(one))}\\fR(1)", *_prose(one.line))
+def _listed(every: Iterable[str]) -> Iterator[str]:
+    for words in every:
+        yield from (".TP", f"\\fB{_text(_title(words))}\\fR(1)", *_prose(summary(words)))
 
 
 def _main_page() -> str:
-    context = commands.top()
+    context = click.Context(cli, info_name="macvnet", obj=Invocation(), **cli.context_settings)
     lines = _head("macvnet", LINE)
     lines += [_synopsis(context, cli), ".SH DESCRIPTION", *_paragraphs(HELP)]
-    lines += [".SH COMMANDS", *_listed(commands.everything())]
+    lines += [".SH COMMANDS", *_listed(words for words, *_ in walk())]
     lines += [".SH OPTIONS", *_options(context, cli.get_params(context))]
     lines += [".SH ENVIRONMENT", *_terms(ENVIRONMENT), ".SH FILES", *_terms(FILES)]
     lines += [".SH EXIT STATUS", *_terms(_statuses())]

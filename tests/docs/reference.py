@@ -51,11 +51,13 @@ def commands() -> str:
 
 
 def _index(every: list[Entry]) -> str:
-    rows = [f"| [`{words}`](#{words.replace(' ', '-')}) | {_line(words)} |" for words, *_ in every]
+    rows = [
+        f"| [`{words}`](#{words.replace(' ', '-')}) | {summary(words)} |" for words, *_ in every
+    ]
     return "\n".join(["| command | |", "|---|---|", *rows]) + "\n"
 
 
-def _line(words: str) -> str:
+def summary(words: str) -> str:
     """The line of help that the command has in its group's table."""
     group: Group = cli
     *above, name = words.split()

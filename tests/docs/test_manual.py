@@ -8,9 +8,11 @@ import subprocess
 import click
 import pytest
 
-from tests.docs import commands, manual
+from macvnet.cli.main import walk
+from tests.docs import manual
 
 PAGES = manual.pages()
+EVERY = {words: (context, command) for words, context, command in walk()}
 AGAIN = "make docs"
 
 
@@ -20,8 +22,8 @@ def test_a_page_is_what_the_program_says(name: str) -> None:
 
 
 def test_there_is_a_page_for_each_command_and_no_other() -> None:
-    wanted = {f"macvnet-{words.replace(' ', '-')}.1" for words in commands.every()}
-    assert wanted | {"macvnet.1", "macvnet-state.1"} == set(PAGES)
+    wanted = {f"macvnet-{words.replace(' ', '-')}.1" for words in EVERY}
+    assert wanted | {"macvnet.1"} == set(PAGES)
     assert {path.name for path in manual.MAN.iterdir()} == set(PAGES), AGAIN
 
 
@@ -61,14 +63,14 @@ def test_man_shows_a_page_without_a_warning(name: str) -> None:
         assert f"\n{heading}\n" in text
 
 
-@pytest.mark.parametrize("words", commands.every())
+@pytest.mark.parametrize("words", EVERY)
 def test_a_reader_sees_what_help_has_as_it_is_typed(words: str) -> None:
-    one = commands.every()[words]
+    context, command = EVERY[words]
     text = rendered(f"macvnet-{words.replace(' ', '-')}.1")
-    for param in one.command.get_params(one.context):
+    for param in command.get_params(context):
         if isinstance(param, click.Option):
             assert all(flag in text for flag in param.opts), param.opts
     flowing = " ".join(text.split())
-    assert " ".join((one.command.help or "").split()) in flowing
-    for line in (one.command.epilog or "").replace("Examples:", "EXAMPLES").splitlines():
+    assert " ".join((command.help or "").split()) in flowing
+    for line in (command.epilog or "").replace("Examples:", "EXAMPLES").splitlines():
         assert line.strip() in (text if line.startswith("  ") else flowing)
