@@ -112,7 +112,8 @@ def _bash(arguments: Sequence[str]) -> str:
         place = found.skip + 1
         offset = head[place].start if place < len(head) else len(before)
         return f"{COMMAND}\t{offset}\n"
-    typed, kept = words[cursor], _plain(replaced)
+    # Behind another command (sudo), the sign itself comes for the nothing that follows it.
+    typed, kept = words[cursor], "" if set(replaced) <= set(":=") else _plain(replaced)
     if not typed.endswith(kept):
         return _lines(NOTHING.kind, ())
     cut = len(typed) - len(kept)

@@ -17,6 +17,7 @@ import pytest
 from macvnet.cli import shells
 from macvnet.cli.completion import NAMES
 from macvnet.cli.shells import SHELLS
+from macvnet.drivers import ipvlan
 from macvnet.store import open_store
 from tests.cli import large
 from tests.cli.conftest import Macvnet
@@ -99,6 +100,38 @@ def test_nonsense_has_no_answer_and_is_no_error(words: tuple[str, ...]) -> None:
     encoded = [word.encode(errors="surrogateescape") for word in words]
     lines = silent(entry(*encoded)).split(b"\n")
     assert lines in ([b""], [b"words", b""], [b"files\t", b""])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "replaced", "lines"),
+    [
+        ("macvnet create -o macvlan_mode=v", "", "v", ["words", "vepa"]),
+        ("macvnet create -o macvlan_mode=v", "", "macvlan_mode=v", ["words", "macvlan_mode=vepa"]),
+        ("macvnet create -omacvlan_mode=v", "", "v", ["words", "vepa"]),
+        ("macvnet create --scope=", "", "", ["words", "local"]),
+        ("macvnet create --scope=", "", "=", ["words", "local"]),
+        ("macvnet create --scope ", "", "", ["words", "local"]),
+        ("macvnet create --scope", "", "--scope", ["words", "--scope"]),
+        ('macvnet create --scope "lo', "", "lo", ["words", "local"]),
+        ('macvnet create --scope "lo', "", '"lo', ["words", "local"]),
+        ("macvnet create --scope lo\\c", "", "lo\\c", ["words", "local"]),
+        ("macvnet create -o ipvlan_flag=", " -d ipvlan x", "", ["words", *ipvlan.FLAGS]),
+        ("macvnet create -o ipvlan_flag=p", "riv -d ipvlan", "p", ["words", "private"]),
+        ("macvnet create -o ipvlan_flag=", "x -d ipvlan", "", ["words", *ipvlan.FLAGS]),
+        ("macvnet create --scope ", "x -d ipvlan", "", ["words", "local"]),
+        ("  macvnet   state  im", "", "im", ["words", "import"]),
+        ("macvnet run --net 'a b' -- ", "", "", ["command\t27"]),
+        ("macvnet run --net 'a b' -- ca", "", "ca", ["command\t27"]),
+        ("macvnet run --net 'a b' -- cat x", "", "x", ["command\t27"]),
+        ("macvnet --config=/e", "", "/e", ["files"]),
+        ("macvnet --state-dir /e", "", "/e", ["directories"]),
+        ("macvnet create --driver-opt", "", "other", ["words"]),
+    ],
+)
+def test_bash_is_given_what_it_replaces(
+    before: str, after: str, replaced: str, lines: list[str]
+) -> None:
+    assert silent(entry("bash", before, after, replaced)).decode().splitlines() == lines
 
 
 @pytest.fixture

@@ -122,6 +122,7 @@ def stage(lab: Lab) -> Lab:
     for name in ("we b", "we$(touch hacked)", "we\x1b[31m", "we'b"):
         lab.named(name)
     lab.named("other")
+    lab.host.macvnet("connect", "lab", "netns:other").checked()
     return lab
 
 
@@ -161,6 +162,7 @@ CASES = {
     "m rm v\t": ["rm", "v50"],
     "true; MACVNET_X=1 macvnet rm v\t": ["rm", "v50"],
     "macvnet connect lan netns:we\t\t": ["connect", "lan", "netns:web"],
+    "macvnet disconnect lab netns:\t": ["disconnect", "lab", "netns:other"],
     "macvnet nonsense x\t": ["nonsense", "x"],
     "macvnet rm '$(touch hacked)\t'": ["rm", "$(touch hacked)"],
 }
@@ -168,8 +170,18 @@ CASES = {
 OF_FISH = {"macvnet connect --ip  v50 x" + LEFT * 6 + "\t": ["connect", "--ip", "v50", "x"]}
 
 
+# Plain bash completes nothing behind another command.
+BEHIND = {
+    "nice macvnet rm v\t": ["rm", "v50"],
+    "nice macvnet disconnect lab netns:\t": ["disconnect", "lab", "netns:other"],
+    "nice macvnet disconnect lan netns:w\t": ["disconnect", "lan", "netns:web"],
+    "nice macvnet create --scope=\tx": ["create", "--scope=local", "x"],
+}
+
+
 def test_what_the_tab_key_makes_of_a_line(person: Person) -> None:
     wanted = {**CASES, **(OF_FISH if person.shell == "fish" else {})}
+    wanted.update({} if person.shell == "bash" else BEHIND)
     assert {keys: person.enter(keys) for keys in wanted} == wanted
     assert not (person.home / "hacked").exists()
 
