@@ -238,6 +238,7 @@ function __macvnet_complete
     set -l typed (commandline -ct)
     set -l program (string replace -r '^~/' $HOME/ -- $before[1])
     command -q -- $program; or set program macvnet
+    command -q -- $program; or return
     set -l answer ($program __complete fish (math (count $before) - 1) $before[2..-1] "$typed" \
         2>/dev/null)
     set -l kind (string split \t -- $answer[1])

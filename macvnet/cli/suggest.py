@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Items = list["CompletionItem"]
 Source = Callable[[click.Context, click.Parameter, str], Items]
 
-SECONDS = 0.5
+SECONDS = 1.0
 FILE, DIRECTORY, COMMAND = "file", "dir", "command"
 """Types of item that stand for what the shell completes by itself."""
 
