@@ -1,6 +1,6 @@
 # One line each; the work is in .ci/ and tests/lab. Everything runs in .venv, which is made when needed.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit kernel uml parity clean
+.PHONY: help demo test check unit kernel uml parity docs completions clean
 PYTEST = .venv/bin/python -m pytest
 ROOT = test "$$(id -u)" = 0 || { echo "macvnet: make $@ needs root, because it makes network namespaces: sudo make $@" >&2; exit 1; }
 
@@ -24,5 +24,12 @@ uml:     ## All kernel tests inside User Mode Linux, with every kind of link (ro
 	@$(ROOT); .ci/setup test; .venv/bin/python -m tests.lab.uml --everything tests/kernel
 parity:  ## The same command lines through a real dockerd and through macvnet (root)
 	@$(ROOT); .ci/setup test; $(PYTEST) tests/parity
+docs:    ## Write docs/reference and man anew, from the program
+	@.ci/setup tools; .venv/bin/python -m tests.docs.reference; .venv/bin/python -m tests.docs.manual
+completions: ## Write completions anew, from the program
+	@.ci/setup tools
+	.venv/bin/macvnet completion bash >completions/macvnet.bash
+	.venv/bin/macvnet completion zsh >completions/_macvnet
+	.venv/bin/macvnet completion fish >completions/macvnet.fish
 clean:   ## Remove .venv and what the tools cached
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

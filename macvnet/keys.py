@@ -53,6 +53,16 @@ def endpoints_of_owner(owner: str, endpoint_id: str = "") -> str:
     return f"owner-endpoint/{_part(owner)}/{endpoint_id}"
 
 
+def owners(prefix: str) -> str:
+    """What the index of owners begins with, for owners that begin with ``prefix``."""
+    return f"owner-endpoint/{_part(prefix)}"
+
+
+def owner_in(key: str) -> str:
+    """The owner that a key of ``endpoints_of_owner`` names."""
+    return _whole(key.split("/")[1])
+
+
 def mac(parent: str, address: str) -> str:
     """Who holds a MAC on a parent: its existence makes MACs unique there."""
     return f"mac/{parent}/{address}"
@@ -108,6 +118,10 @@ def lease(segment_name: str, address: Address) -> str:
 
 def _part(text: str) -> str:
     return text.replace("%", "%25").replace("/", "%2f")
+
+
+def _whole(part: str) -> str:
+    return part.replace("%2f", "/").replace("%25", "%")
 
 
 def request(network_id: str) -> str:

@@ -20,6 +20,8 @@ JOINED = "joined"
 RETURNING = "returning"
 
 DEFAULT_SEGMENT = "default"
+NULL = "null"
+IPAM_DRIVERS = ("default", NULL)
 
 
 class Pool(NamedTuple):

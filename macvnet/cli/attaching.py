@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from macvnet.cli import formats, wanted
+from macvnet.cli import formats, suggest, wanted
 from macvnet.cli.invocation import Invocation
 from macvnet.cli.parameters import command, dry_run
 from macvnet.text import printable
@@ -23,10 +23,14 @@ if TYPE_CHECKING:
     ),
     *wanted.endpoint_options(),
     click.Option(
-        ["--format"], metavar="FORMAT", default="text", help="text or json (default: text)."
+        ["--format"],
+        metavar="FORMAT",
+        default="text",
+        shell_complete=suggest.words("text", "json"),
+        help="text or json (default: text).",
     ),
     dry_run(),
-    click.Argument(["container"], metavar="PID"),
+    click.Argument(["container"], metavar="PID", shell_complete=suggest.containers),
     epilog="""
 Examples:
   macvnet attach 4242
@@ -95,10 +99,11 @@ def _object(done: Connected) -> dict[str, Any]:
         ["networks", "--net", "--network"],
         multiple=True,
         metavar="NETWORK",
+        shell_complete=suggest.usable_networks,
         help="Network to leave (default: all). Repeat for more.",
     ),
     dry_run(),
-    click.Argument(["container"], metavar="PID"),
+    click.Argument(["container"], metavar="PID", shell_complete=suggest.connected),
     epilog="""
 Examples:
   macvnet detach 4242

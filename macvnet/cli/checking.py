@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from macvnet.cli import formats
+from macvnet.cli import formats, suggest
 from macvnet.cli.invocation import Invocation
 from macvnet.cli.parameters import command, dry_run
 from macvnet.errors import DifferencesFound
@@ -16,9 +16,15 @@ if TYPE_CHECKING:
     from macvnet.engine.checking import Difference
 
 _FORMAT = click.Option(
-    ["--format"], metavar="FORMAT", default="text", help="text or json (default: text)."
+    ["--format"],
+    metavar="FORMAT",
+    default="text",
+    shell_complete=suggest.words("text", "json"),
+    help="text or json (default: text).",
 )
-_NETWORKS = click.Argument(["networks"], nargs=-1, metavar="[NETWORK...]")
+_NETWORKS = click.Argument(
+    ["networks"], nargs=-1, metavar="[NETWORK...]", shell_complete=suggest.networks
+)
 
 
 @command(

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from macvnet.cli import wanted
+from macvnet.cli import suggest, wanted
 from macvnet.cli.invocation import Invocation
 from macvnet.cli.parameters import Flag, command, dry_run
 
@@ -16,8 +16,8 @@ from macvnet.cli.parameters import Flag, command, dry_run
     *wanted.endpoint_options(),
     *wanted.list_options(),
     dry_run(),
-    click.Argument(["network"]),
-    click.Argument(["container"]),
+    click.Argument(["network"], shell_complete=suggest.usable_networks),
+    click.Argument(["container"], shell_complete=suggest.containers),
     epilog="""
 Examples:
   macvnet connect lan 4242
@@ -44,8 +44,8 @@ def connect(
     "disconnect",
     Flag(["-f", "--force"], help="Also where the record and the kernel disagree."),
     dry_run(),
-    click.Argument(["network"]),
-    click.Argument(["container"]),
+    click.Argument(["network"], shell_complete=suggest.usable_networks),
+    click.Argument(["container"], shell_complete=suggest.connected),
     epilog="""
 Examples:
   macvnet disconnect lan 4242

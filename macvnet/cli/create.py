@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from macvnet.cli import suggest
 from macvnet.cli.invocation import Invocation
 from macvnet.cli.parameters import Flag, Slice, command, dry_run
 
@@ -36,6 +37,7 @@ Examples:
         ["-d", "--driver"],
         metavar="DRIVER",
         default="macvlan",
+        shell_complete=suggest.drivers,
         help="macvlan or ipvlan (default: macvlan).",
     ),
     Slice(["--subnet"], metavar="CIDR", help="Subnet, e.g. 192.0.2.0/24. Repeat for more."),
@@ -60,6 +62,7 @@ Examples:
         ["-o", "--opt"],
         multiple=True,
         metavar="KEY=VALUE",
+        shell_complete=suggest.driver_options,
         help="Driver option: parent, macvlan_mode, ipvlan_mode, ipvlan_flag, mtu, "
         "share_parent, segment, onlink, passthru_force, com.docker.network.*.",
     ),
@@ -73,6 +76,7 @@ Examples:
         ["--ipam-driver"],
         metavar="NAME",
         default="default",
+        shell_complete=suggest.ipam_drivers,
         help="default, or null: links without addresses (default: default).",
     ),
     click.Option(
@@ -83,10 +87,17 @@ Examples:
         ["--config-from"],
         metavar="NETWORK",
         default="",
+        shell_complete=suggest.configurations,
         help="Take the settings of a --config-only network.",
     ),
     Flag(["--attachable"], help="Stored and shown, as Docker does for local networks."),
-    click.Option(["--scope"], metavar="SCOPE", default="", help="Only local exists here."),
+    click.Option(
+        ["--scope"],
+        metavar="SCOPE",
+        default="",
+        shell_complete=suggest.words("local"),
+        help="Only local exists here.",
+    ),
     dry_run(),
     click.Argument(["network"]),
     epilog=EXAMPLES,

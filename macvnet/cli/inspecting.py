@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from macvnet.cli import suggest
 from macvnet.cli.invocation import Invocation
 from macvnet.cli.parameters import command
 from macvnet.errors import MacvnetError
@@ -15,9 +16,16 @@ from macvnet.errors import MacvnetError
         ["-f", "--format"],
         metavar="FORMAT",
         default="",
+        shell_complete=suggest.words("json"),
         help="json: all on one line (default: indented JSON).",
     ),
-    click.Argument(["networks"], nargs=-1, required=True, metavar="NETWORK [NETWORK...]"),
+    click.Argument(
+        ["networks"],
+        nargs=-1,
+        required=True,
+        metavar="NETWORK [NETWORK...]",
+        shell_complete=suggest.networks,
+    ),
     epilog="""
 Examples:
   macvnet inspect lan

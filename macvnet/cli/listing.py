@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from macvnet.cli import suggest
 from macvnet.cli.invocation import Invocation
 from macvnet.cli.parameters import Flag, command
 
@@ -16,10 +17,15 @@ from macvnet.cli.parameters import Flag, command
         ["-f", "--filter"],
         multiple=True,
         metavar="FILTER",
+        shell_complete=suggest.ls_filters,
         help="driver=, name=, id=, label=, scope=, type=, or dangling=true (nothing connected).",
     ),
     click.Option(
-        ["--format"], metavar="FORMAT", default="", help="table or json (default: table)."
+        ["--format"],
+        metavar="FORMAT",
+        default="",
+        shell_complete=suggest.words("table", "json"),
+        help="table or json (default: table).",
     ),
     aliases=("list",),
     epilog="""

@@ -31,9 +31,12 @@ COMMANDS = {
     "state": ("macvnet.cli.state", "Save the state to a file, or make one from a file."),
     "integrate": ("macvnet.cli.integrate", "Make macvnet part of the host (systemd)."),
     "log": ("macvnet.cli.recounting", "Show what was done, when and by whom."),
+    "completion": ("macvnet.cli.completion", "Print the completion script for a shell."),
     "run": ("macvnet.cli.running", "Run a command in a new namespace on a network."),
 }
 ALIASES = {"remove": "rm", "list": "ls"}
+COMPLETE = "__complete"
+"""What a completion script calls; no command, and in no help."""
 
 HELP = "macvlan and ipvlan networks for every process on this host, in docker network's words."
 EXAMPLES = """
@@ -125,6 +128,10 @@ def _standard_streams() -> None:
 
 def main() -> None:
     """Entry point of the executable."""
+    if sys.argv[1:2] == [COMPLETE]:
+        from macvnet.cli import shells
+
+        shells.complete(sys.argv[2:])
     _standard_streams()
     boundary.listen()
     sys.exit(run(sys.argv[1:]))

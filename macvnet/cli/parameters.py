@@ -6,13 +6,16 @@ Knows click; must not know the engine, nor any single command.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from macvnet.cli import syntax
+from macvnet.cli import suggest, syntax
 from macvnet.errors import UsageError
 from macvnet.text import quoted
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 DRY_RUN = "dry_run"
 
@@ -28,6 +31,9 @@ class Flag(click.Option):
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         return (", ".join(self.opts), self.help or "")
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        return [suggest.item(word) for word in ("true", "false")]
 
 
 class Slice(click.Option):
@@ -63,12 +69,14 @@ def global_options() -> list[click.Parameter]:
         click.Option(
             ["--state-dir"],
             metavar="DIR",
+            shell_complete=suggest.directories,
             help="Where the state is kept [env: MACVNET_STATE_DIR; default: /var/lib/macvnet].",
             **shared,
         ),
         click.Option(
             ["--config"],
             metavar="FILE",
+            shell_complete=suggest.files,
             help="Settings [env: MACVNET_CONFIG; default: /etc/macvnet/config.toml].",
             **shared,
         ),
@@ -102,7 +110,8 @@ class _Docker(click.Command):
             )
         return self._help_option
 
-    def _line(self, ctx: click.Context, arguments: list[str]) -> syntax.Line:
+    def kinds(self, ctx: click.Context) -> dict[str, str]:
+        """Every flag, and what kind it is."""
         kinds: dict[str, str] = {}
         for option in self.get_params(ctx):
             if isinstance(option, click.Option):
@@ -112,8 +121,14 @@ class _Docker(click.Command):
                 elif option.is_flag:
                     kind = syntax.SWITCH
                 kinds.update(dict.fromkeys(option.opts, kind))
+        return kinds
+
+    def _line(self, ctx: click.Context, arguments: list[str]) -> syntax.Line:
         return syntax.normalise(
-            arguments, kinds, interspersed=ctx.allow_interspersed_args, where=ctx.command_path
+            arguments,
+            self.kinds(ctx),
+            interspersed=ctx.allow_interspersed_args,
+            where=ctx.command_path,
         )
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

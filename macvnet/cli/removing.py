@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from macvnet.cli import suggest
 from macvnet.cli.invocation import Invocation, flush, write
 from macvnet.cli.parameters import Flag, command, dry_run
 from macvnet.errors import MacvnetError, NotFound
@@ -25,7 +26,13 @@ Are you sure you want to continue? [y/N] """
     "rm",
     Flag(["-f", "--force"], help="A network that does not exist is no error."),
     dry_run(),
-    click.Argument(["networks"], nargs=-1, required=True, metavar="NETWORK [NETWORK...]"),
+    click.Argument(
+        ["networks"],
+        nargs=-1,
+        required=True,
+        metavar="NETWORK [NETWORK...]",
+        shell_complete=suggest.networks,
+    ),
     aliases=("remove",),
     epilog="""
 Examples:
@@ -72,6 +79,7 @@ def rm(
         ["--filter"],
         multiple=True,
         metavar="FILTER",
+        shell_complete=suggest.prune_filters,
         help="label=KEY[=VALUE], label!=KEY[=VALUE], or until=TIME (10m, 24h, 2026-01-31).",
     ),
     dry_run(),

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from macvnet.cli import wanted
+from macvnet.cli import suggest, wanted
 from macvnet.cli.invocation import Invocation
 from macvnet.cli.parameters import Flag, command, dry_run
 
@@ -24,7 +24,13 @@ from macvnet.cli.parameters import Flag, command, dry_run
     Flag(["--rm"], help="Accepted for docker's sake: the endpoint always goes with the command."),
     click.Option(["--dns"], multiple=True, metavar="IP", help="Nameserver. Repeat for more."),
     dry_run(),
-    click.Argument(["command"], nargs=-1, required=True, metavar="COMMAND [ARG...]"),
+    click.Argument(
+        ["command"],
+        nargs=-1,
+        required=True,
+        metavar="COMMAND [ARG...]",
+        shell_complete=suggest.commands,
+    ),
     context_settings={"allow_interspersed_args": False},
     epilog="""
 Examples:

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from macvnet.cli import formats
+from macvnet.cli import formats, suggest
 from macvnet.cli.invocation import Invocation
 from macvnet.cli.parameters import Group, command, dry_run, global_options
 from macvnet.errors import InvalidRequest, NotFound, PermissionDenied
@@ -53,7 +53,7 @@ def export(invocation: Invocation, /) -> None:
 @command(
     "import",
     dry_run(),
-    click.Argument(["file"], metavar="FILE|-"),
+    click.Argument(["file"], metavar="FILE|-", shell_complete=suggest.files),
     epilog="""
 Examples:
   macvnet state import backup.json

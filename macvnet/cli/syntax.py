@@ -24,12 +24,28 @@ BOOLEAN = "boolean"
 SWITCH = "switch"
 """Kinds of flag: takes a value; true or false; ends the call by itself (``--help``)."""
 
+NAME, ITS_VALUE, POSITIONAL, END = "name", "its value", "positional", "end"
+
 
 class Line(NamedTuple):
     """A command line, understood: canonical flag tokens, then what is left, in order."""
 
     flags: tuple[str, ...]
     positionals: tuple[str, ...]
+
+
+class Part(NamedTuple):
+    """What one word of an unfinished command line is.
+
+    ``role`` is NAME (of flags, without a value), ITS_VALUE (of the last of ``flags``),
+    POSITIONAL or END (``--``). ``text`` is the name, value or positional as far as
+    it is typed; ``before`` what stands before a value in the same word (``--ip=``).
+    """
+
+    role: str
+    text: str
+    before: str = ""
+    flags: tuple[str, ...] = ()
 
 
 def boolean(flag: str, text: str) -> bool:
@@ -110,6 +126,60 @@ def _cluster(
             return
         _emit(name, kind, "true", flags)
         letters = letters[1:]
+
+
+def parts(
+    words: Sequence[str],
+    kinds: Mapping[str, str],
+    *,
+    interspersed: bool = True,
+    unfinished: int | None = None,
+) -> list[Part]:
+    """What each word is, read as ``normalise`` does, but refusing none.
+
+    Of the word number ``unfinished`` more may follow: dashes alone are the
+    beginning of a flag there, and an equals sign that of a value.
+    """
+    found: list[Part] = []
+    awaiting: tuple[str, ...] = ()
+    flags_end = False
+    for place, word in enumerate(words):
+        more = place == unfinished
+        if awaiting:
+            found.append(Part(ITS_VALUE, word, "", awaiting))
+            awaiting = ()
+        elif flags_end or not word.startswith("-") or (word == "-" and not more):
+            found.append(Part(POSITIONAL, word))
+            flags_end = flags_end or not interspersed
+        elif word == "--" and not more:
+            found.append(Part(END, word))
+            flags_end = True
+        else:
+            part = _long_part(word) if word.startswith("--") else _cluster_part(word, kinds, more)
+            found.append(part)
+            if part.role == NAME and part.flags and kinds.get(part.flags[-1]) == VALUE:
+                awaiting = part.flags[-1:]
+    return found
+
+
+def _long_part(word: str) -> Part:
+    name, equals, value = word.partition("=")
+    if equals:
+        return Part(ITS_VALUE, value, name + equals, (name,))
+    return Part(NAME, word, "", (name,))
+
+
+def _cluster_part(word: str, kinds: Mapping[str, str], more: bool) -> Part:
+    flags: tuple[str, ...] = ()
+    for place, letter in enumerate(word[1:], 1):
+        flags = (*flags, f"-{letter}")
+        rest = word[place + 1 :]
+        if rest and (rest.startswith("=") or kinds.get(flags[-1]) == VALUE):
+            # As in normalise: an equals sign alone is the value itself.
+            separated = rest.startswith("=") and (len(rest) > 1 or more)
+            cut = place + 2 if separated else place + 1
+            return Part(ITS_VALUE, word[cut:], word[:cut], flags)
+    return Part(NAME, word, "", flags)
 
 
 def _next(name: str, rest: list[str], where: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from macvnet.cli import suggest
 from macvnet.cli.parameters import Integer, Slice
 from macvnet.cli.syntax import integer, split_list
 from macvnet.errors import InvalidRequest
@@ -36,8 +37,20 @@ EXAMPLE = "--network NET,ip=192.0.2.10,ifname=eth1"
 def endpoint_options() -> list[click.Option]:
     """Flags that say how an endpoint shall be, one value each."""
     return [
-        click.Option(["--ip"], metavar="IP", default="", help="IPv4 address."),
-        click.Option(["--ip6"], metavar="IP", default="", help="IPv6 address."),
+        click.Option(
+            ["--ip"],
+            metavar="IP",
+            default="",
+            shell_complete=suggest.addresses(4),
+            help="IPv4 address.",
+        ),
+        click.Option(
+            ["--ip6"],
+            metavar="IP",
+            default="",
+            shell_complete=suggest.addresses(6),
+            help="IPv6 address.",
+        ),
         click.Option(["--mac-address"], metavar="MAC", default="", help="MAC (macvlan only)."),
         click.Option(
             ["--ifname"], metavar="NAME", default="", help="Name of the interface (default: ethN)."
@@ -54,7 +67,12 @@ def list_options() -> list[click.Option]:
     """Flags of an endpoint that take lists."""
     return [
         Slice(["--alias"], metavar="NAME", help="Another name for the container; stored, shown."),
-        Slice(["--driver-opt"], metavar="KEY=VALUE", help="Option for the endpoint."),
+        Slice(
+            ["--driver-opt"],
+            metavar="KEY=VALUE",
+            shell_complete=suggest.endpoint_options,
+            help="Option for the endpoint.",
+        ),
         Slice(["--link-local-ip"], metavar="IP", help="A link-local address besides."),
     ]
 
@@ -64,6 +82,7 @@ def network_option(help_text: str) -> click.Option:
         ["networks", "--net", "--network"],
         multiple=True,
         metavar="NET[,KEY=VALUE...]",
+        shell_complete=suggest.network_and_keys,
         help=help_text,
     )
 

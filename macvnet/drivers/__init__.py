@@ -16,12 +16,13 @@ from macvnet.text import nearest, quoted
 
 
 class Driver(Protocol):
-    """What a driver module offers."""
+    """What a driver module offers. ``WORDS``: what the values of its ``-o`` keys can be."""
 
     NAME: str
     DUMMY_PREFIX: str
     FOREIGN_KINDS: tuple[str, ...]
     OWN_KINDS: tuple[str, ...]
+    WORDS: dict[str, tuple[str, ...]]
 
     def parse(self, options: Mapping[str, str]) -> LinkOptions:
         """Typed options; InvalidRequest for an unknown key or a bad value."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from macvnet.drivers.options import WORDS as COMMON_WORDS
 from macvnet.drivers.options import Reader, choice
 from macvnet.drivers.options import parse as parse_options
 from macvnet.drivers.options import words as unparse
@@ -21,6 +22,8 @@ _OWN: dict[str, Reader] = {
     "ipvlan_mode": lambda key, value: {"mode": choice("ipvlan mode", key, value, MODES)},
     "ipvlan_flag": lambda key, value: {"flag": choice("ipvlan flag", key, value, FLAGS)},
 }
+
+WORDS = {**COMMON_WORDS, "ipvlan_mode": MODES, "ipvlan_flag": FLAGS}
 
 
 def parse(options: Mapping[str, str]) -> LinkOptions:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from macvnet.drivers.options import Reader, boolean, choice
+from macvnet.drivers.options import TRUE_FALSE, Reader, boolean, choice
+from macvnet.drivers.options import WORDS as COMMON_WORDS
 from macvnet.drivers.options import parse as parse_options
 from macvnet.drivers.options import words as unparse
 from macvnet.model import LinkOptions, LinkPlan
@@ -19,6 +20,8 @@ _OWN: dict[str, Reader] = {
     "macvlan_mode": lambda key, value: {"mode": choice("macvlan mode", key, value, MODES)},
     "passthru_force": lambda key, value: {"passthru_force": boolean(key, value)},
 }
+
+WORDS = {**COMMON_WORDS, "macvlan_mode": MODES, "passthru_force": TRUE_FALSE}
 
 
 def parse(options: Mapping[str, str]) -> LinkOptions:

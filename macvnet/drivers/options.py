@@ -24,6 +24,13 @@ ENABLE_IPV6 = "com.docker.network.enable_ipv6"
 """Docker's option forms of --ipv4 and --ipv6; the engine reads them, a driver only admits them."""
 
 
+TRUE_FALSE = ("true", "false")
+WORDS: dict[str, tuple[str, ...]] = dict.fromkeys(
+    ("share_parent", "onlink", ENABLE_IPV4, ENABLE_IPV6), TRUE_FALSE
+)
+"""The words that the values of common keys take, of those that take no others."""
+
+
 def boolean(key: str, value: str) -> bool:
     """Go's ParseBool words, and "" for a bare key; InvalidRequest otherwise."""
     if value in TRUE or value == "":

@@ -20,6 +20,8 @@ from macvnet.kernel import addressing
 from macvnet.model import (
     CREATING,
     DEFAULT_SEGMENT,
+    IPAM_DRIVERS,
+    NULL,
     CreateRequest,
     LinkOptions,
     Network,
@@ -27,8 +29,6 @@ from macvnet.model import (
 )
 from macvnet.text import nearest, quoted
 
-NULL = "null"
-IPAM_DRIVERS = ("default", NULL)
 RESOLV_CONF = "/etc/resolv.conf"
 
 

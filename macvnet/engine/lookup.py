@@ -21,6 +21,16 @@ def network(reader: Reader, term: str) -> Network:
     """
     if not term:
         raise InvalidRequest("the network name or ID is empty", "macvnet ls")
+    found = known(reader, term)
+    if found is None:
+        names = [key[len(keys.NAMES) :] for key, _ in reader.scan(keys.NAMES)]
+        guess = nearest(term, names)
+        raise NotFound(f"network {quoted(term)} not found", guess or "macvnet ls")
+    return found
+
+
+def known(reader: Reader, term: str) -> Network | None:
+    """The same, None where there is none; a few look-ups, however many networks there are."""
     if len(term) == ID_LENGTH and set(term) <= _HEX:
         found = reader.get(keys.network(term))
         if found:
@@ -40,9 +50,7 @@ def network(reader: Reader, term: str) -> Network:
                 f"network {quoted(term)} is ambiguous: it begins more than one ID",
                 "macvnet ls --no-trunc",
             )
-    names = [key[len(keys.NAMES) :] for key, _ in reader.scan(keys.NAMES)]
-    guess = nearest(term, names)
-    raise NotFound(f"network {quoted(term)} not found", guess or "macvnet ls")
+    return None
 
 
 def networks(reader: Reader) -> list[Network]:

@@ -34,6 +34,10 @@ class Runs:
         """Whether the pool could give it out by itself now."""
         return self._covering(self._free, value) is not None
 
+    def around(self, value: int) -> Interval | None:
+        """The free run that an address is in, or None."""
+        return self._covering(self._free, value)
+
     def free(self, start: int | None = None, limit: int | None = None) -> list[Interval]:
         """Free runs that begin at ``start`` or later, lowest first."""
         begin = None if start is None else self._key(self._free, start)

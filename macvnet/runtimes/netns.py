@@ -7,8 +7,8 @@ import os
 from macvnet.errors import InvalidRequest
 from macvnet.kernel.namespaces import Namespace
 from macvnet.model import Owner
-from macvnet.runtimes import Target
-from macvnet.store import Store
+from macvnet.runtimes import Listed, Target
+from macvnet.store import Reader, Store
 from macvnet.text import quoted
 
 NAME = "netns"
@@ -39,3 +39,8 @@ def knows(name: str, store: Store) -> bool:
 def present(name: str, store: Store) -> bool:
     """The same: the file is the namespace's name."""
     return knows(name, store)
+
+
+def listed(prefix: str, reader: Reader, seconds: float) -> list[Listed]:
+    """The files in /run/netns."""
+    return [Listed(name) for name in sorted(os.listdir(DIRECTORIES[0])) if name.startswith(prefix)]

@@ -11,8 +11,8 @@ import re
 from macvnet.errors import InvalidRequest
 from macvnet.kernel.namespaces import Namespace
 from macvnet.model import Owner
-from macvnet.runtimes import Target, netns, pid
-from macvnet.store import Store
+from macvnet.runtimes import Listed, Target, netns, pid
+from macvnet.store import Reader, Store
 from macvnet.text import quoted
 
 NAME = "path"
@@ -53,3 +53,8 @@ def knows(name: str, store: Store) -> bool:
 def present(name: str, store: Store) -> bool:
     """Whether there is such a file."""
     return os.path.exists(name)
+
+
+def listed(prefix: str, reader: Reader, seconds: float) -> list[Listed]:
+    """None: the shell completes paths itself."""
+    return []

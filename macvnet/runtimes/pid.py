@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Iterator
 
 from macvnet.errors import Conflict, InvalidRequest
 from macvnet.kernel.namespaces import Namespace
 from macvnet.model import Owner
-from macvnet.runtimes import Target
-from macvnet.store import Store
+from macvnet.runtimes import Listed, Target
+from macvnet.store import Reader, Store
 from macvnet.text import quoted
 
 NAME = "pid"
@@ -47,3 +49,34 @@ def present(name: str, store: Store) -> bool:
 def knows(name: str, store: Store) -> bool:
     """Never: digits alone are a PID before anybody is asked."""
     return False
+
+
+def listed(prefix: str, reader: Reader, seconds: float) -> Iterator[Listed]:
+    """One process, the oldest by number, of each namespace that is not the host's."""
+    end = time.monotonic() + seconds
+    seen = {_namespace(1), _namespace(os.getpid()), None}
+    for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdecimal()):
+        if time.monotonic() > end:
+            return
+        namespace = _namespace(pid)
+        if namespace not in seen:
+            seen.add(namespace)
+            if str(pid).startswith(prefix):
+                yield Listed(str(pid), _command(pid))
+
+
+def _namespace(pid: int) -> str | None:
+    """What its network namespace is called in /proc; None where that may not be seen."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/net")
+    except OSError:
+        return None
+
+
+def _command(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read(200).rstrip(b"\0").split(b"\0")
+    except OSError:
+        return ""
+    return os.fsdecode(b" ".join(words))

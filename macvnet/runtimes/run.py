@@ -11,11 +11,12 @@ from macvnet import keys
 from macvnet.errors import InvalidRequest, NotFound
 from macvnet.kernel.namespaces import Namespace, boot_id
 from macvnet.model import Owner
-from macvnet.runtimes import Target
+from macvnet.runtimes import Listed, Target
 from macvnet.store import Reader, Store
 from macvnet.text import quoted
 
 NAME = "run"
+LISTED = 500
 
 
 def owner(name: str) -> Owner:
@@ -47,6 +48,15 @@ def present(name: str, store: Store) -> bool:
     """Whether its command lives."""
     record = store.get(keys.run(name)) if name and "/" not in name else None
     return record is not None and lives(record)
+
+
+def listed(prefix: str, reader: Reader, seconds: float) -> list[Listed]:
+    """The first of the runs whose command lives, and their commands."""
+    found = []
+    for key, record in reader.scan(keys.RUNS + prefix, limit=LISTED):
+        if lives(record):
+            found.append(Listed(key.removeprefix(keys.RUNS), " ".join(record["command"])))
+    return found
 
 
 def resolve_run(store: Reader, name: str) -> tuple[int, str]:

@@ -22,12 +22,14 @@ __all__ = [
 ]
 
 
-def open_store(state_dir: str, *, read_only: bool = False) -> Store:
+def open_store(state_dir: str, *, read_only: bool = False, glance: bool = False) -> Store:
     """The store in a state directory, opened when it is first used.
 
     With ``read_only`` nothing is ever made: where there is no state yet, the
-    store is empty. Errors (StoreError, PermissionDenied) come with first use.
+    store is empty. A ``glance`` reads only, leaves every file just as it is, an
+    older state too, and waits for nobody; what it cannot read so is a
+    StoreError. Errors (StoreError, PermissionDenied) come with first use.
     """
     from macvnet.store.sqlite import SqliteBackend
 
-    return Store(SqliteBackend(state_dir, read_only=read_only))
+    return Store(SqliteBackend(state_dir, read_only=read_only or glance, glance=glance))

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x6D76_6E74  # "mvnt"
 SCHEMA_VERSION = 1
 LOCK_SECONDS = 30.0
+GLANCE_SECONDS = 0.05
 # The log is read when a first connection opens it: short logs open quickly.
 CHECKPOINT_PAGES = 200
 
@@ -62,10 +63,11 @@ _inherited: list[sqlite3.Connection] = []
 class SqliteBackend:
     """Rows in ``state.db`` in a state directory, which is made when first written to."""
 
-    def __init__(self, state_dir: str, *, read_only: bool = False) -> None:
+    def __init__(self, state_dir: str, *, read_only: bool = False, glance: bool = False) -> None:
         self.state_dir = state_dir
         self.path = os.path.join(state_dir, "state.db")
         self.read_only = read_only
+        self._glance = glance
         self._connection: sqlite3.Connection | None = None
         self._pid = 0
         self._guard: tuple[int, int] | None = None
@@ -237,6 +239,8 @@ class SqliteBackend:
             )
 
     def _open(self) -> sqlite3.Connection | None:
+        if self._glance:
+            return self._glanced()
         mode = "ro" if self.read_only else "rw"
         connection = _connection(self.path, f"mode={mode}")
         try:
@@ -263,6 +267,27 @@ class SqliteBackend:
         except BaseException:
             connection.close()
             raise
+        return connection
+
+    def _glanced(self) -> sqlite3.Connection | None:
+        """A connection that makes, changes and waits for nothing."""
+        # Opened for reading only, SQLite still makes a log, and rewrites the log's index.
+        parameters = "mode=ro&immutable=1"
+        if _size(self.path + "-wal"):
+            if not _size(self.path + "-shm"):
+                raise StoreError(f"the log of {quoted(self.path)} has no index yet", "macvnet ls")
+            parameters = "mode=ro&readonly_shm=1"
+        connection = _connection(self.path, parameters, GLANCE_SECONDS)
+        try:
+            current = self._recognised(connection)
+            if current is None:
+                raise StoreError(f"{quoted(self.path)} is of an older macvnet", "macvnet ls")
+        except BaseException:
+            connection.close()
+            raise
+        if not current:
+            connection.close()
+            return None
         return connection
 
     def _use_log(self, connection: sqlite3.Connection) -> None:
@@ -356,14 +381,22 @@ class SqliteBackend:
         return StoreError(f"the state in {path} cannot be used ({error})", "dmesg | tail")
 
 
-def _connection(path: str, parameters: str) -> sqlite3.Connection:
+def _size(path: str) -> int:
+    """In bytes; 0 where there is no such file."""
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _connection(path: str, parameters: str, seconds: float = LOCK_SECONDS) -> sqlite3.Connection:
     quoted_path = "".join(
         chr(byte) if (chr(byte).isalnum() and byte < 128) or byte in b"/_.-" else f"%{byte:02x}"
         for byte in os.fsencode(os.path.abspath(path))
     )
     return sqlite3.connect(
         f"file:{quoted_path}?{parameters}",
-        timeout=LOCK_SECONDS,
+        timeout=seconds,
         isolation_level=None,
         check_same_thread=False,
         uri=True,

@@ -51,11 +51,13 @@ def commands() -> str:
 
 
 def _index(every: list[Entry]) -> str:
-    rows = [f"| [`{words}`](#{words.replace(' ', '-')}) | {_line(words)} |" for words, *_ in every]
+    rows = [
+        f"| [`{words}`](#{words.replace(' ', '-')}) | {summary(words)} |" for words, *_ in every
+    ]
     return "\n".join(["| command | |", "|---|---|", *rows]) + "\n"
 
 
-def _line(words: str) -> str:
+def summary(words: str) -> str:
     """The line of help that the command has in its group's table."""
     group: Group = cli
     *above, name = words.split()
@@ -105,15 +107,20 @@ def errors() -> str:
     return f"{before}{BEGIN}\n{_error_table()}{END}{after}"
 
 
+def meaning(kind: type[MacvnetError]) -> str:
+    """What an exit status means, in Markdown."""
+    if kind is MacvnetError:
+        return "Never meant to happen: a traceback goes to a file, whose path is printed."
+    text = inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0].replace("\n", " ")
+    return text.replace("``", "`")
+
+
 def _error_table() -> str:
     rows = ["| status | class | what it is | meaning |", "|---|---|---|---|"]
     kinds: list[type[MacvnetError]] = [MacvnetError, *ALL]
     for kind in kinds:
-        meaning = inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0].replace("\n", " ")
-        if kind is MacvnetError:
-            meaning = "Never meant to happen: a traceback goes to a file, whose path is printed."
-        meaning = meaning.replace("``", "`")
-        rows.append(f"| {kind.exit_status} | `{kind.__name__}` | {kind.summary} | {meaning} |")
+        row = (str(kind.exit_status), f"`{kind.__name__}`", kind.summary, meaning(kind))
+        rows.append(f"| {' | '.join(row)} |")
     return "\n".join(rows) + "\n"
 
 

@@ -2,64 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
-import select
 import signal
-import struct
 import termios
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.kernel.runner_program import SHELL, SHELL_PATH, Runner, runner_in, wait_until
+from tests.lab.terminal import Terminal
 
 
 @pytest.fixture
 def runner(tmp_path: Path) -> Iterator[Runner]:
     with runner_in(tmp_path) as made:
         yield made
-
-
-class Terminal:
-    """A terminal with the program in its foreground, as a person would start it."""
-
-    def __init__(self, argv: list[str]) -> None:
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.execv(argv[0], argv)
-        self.text = ""
-
-    def resize(self, rows: int, columns: int) -> None:
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("=HHHH", rows, columns, 0, 0))
-
-    def type(self, text: str) -> None:
-        os.write(self.fd, text.encode())
-
-    def expect(self, text: str, seconds: float = 8) -> None:
-        deadline = time.monotonic() + seconds
-        while text not in self.text:
-            left = deadline - time.monotonic()
-            assert left > 0, self.text
-            if select.select([self.fd], [], [], left)[0]:
-                try:
-                    self.text += os.read(self.fd, 4096).decode()
-                except OSError:
-                    assert text in self.text, self.text
-        self.text = self.text.partition(text)[2]
-
-    @property
-    def flags(self) -> int:
-        return int(termios.tcgetattr(self.fd)[3])
-
-    def status(self) -> int:
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-
-    def close(self) -> None:
-        os.close(self.fd)
 
 
 def test_terminal_is_passed_through_and_restored(runner: Runner) -> None:

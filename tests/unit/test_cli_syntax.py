@@ -3,8 +3,24 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from macvnet.cli.syntax import BOOLEAN, SWITCH, VALUE, Line, boolean, integer, normalise, split_list
+from macvnet.cli.syntax import (
+    BOOLEAN,
+    ITS_VALUE,
+    NAME,
+    POSITIONAL,
+    SWITCH,
+    VALUE,
+    Line,
+    Part,
+    boolean,
+    integer,
+    normalise,
+    parts,
+    split_list,
+)
 from macvnet.errors import UsageError
 
 KINDS = {
@@ -151,3 +167,79 @@ def test_lists_are_split_as_csv(text: str, values: list[str]) -> None:
 def test_a_broken_list_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="cannot read the list"):
         split_list("--x", text)
+
+
+def roles(*words: str, interspersed: bool = True) -> list[tuple[str, ...]]:
+    """Role and text of each word, and what else there is to say of it."""
+    found = parts(words, KINDS, interspersed=interspersed)
+    return [tuple(filter(None, (p.role, p.text, p.before, *p.flags))) for p in found]
+
+
+@pytest.mark.parametrize(
+    ("words", "last"),
+    [
+        ([""], ("positional",)),
+        (["x"], ("positional", "x")),
+        (["-"], ("positional", "-")),
+        (["--"], ("end", "--")),
+        (["--dr"], ("name", "--dr", "--dr")),
+        (["--driver"], ("name", "--driver", "--driver")),
+        (["--driver", "mac"], ("its value", "mac", "--driver")),
+        (["--driver", "--force"], ("its value", "--force", "--driver")),
+        (["--driver=mac"], ("its value", "mac", "--driver=", "--driver")),
+        (["--opt=parent=et"], ("its value", "parent=et", "--opt=", "--opt")),
+        (["--unknown=x"], ("its value", "x", "--unknown=", "--unknown")),
+        (["--force", "x"], ("positional", "x")),
+        (["-o"], ("name", "-o", "-o")),
+        (["-o", "par"], ("its value", "par", "-o")),
+        (["-opar"], ("its value", "par", "-o", "-o")),
+        (["-o=par=x"], ("its value", "par=x", "-o=", "-o")),
+        (["-fqo"], ("name", "-fqo", "-f", "-q", "-o")),
+        (["-fqo", "par"], ("its value", "par", "-o")),
+        (["-fqopar"], ("its value", "par", "-fqo", "-f", "-q", "-o")),
+        (["-f=tr"], ("its value", "tr", "-f=", "-f")),
+        (["--", "--driver"], ("positional", "--driver")),
+    ],
+)
+def test_an_unfinished_word_is_known_for_what_it_is(words: list[str], last: tuple[str]) -> None:
+    assert roles(*words)[-1] == last
+
+
+def test_flags_end_at_the_first_positional_where_they_do() -> None:
+    assert roles("x", "-o", interspersed=False)[-1] == ("positional", "-o")
+    assert roles("-o", "a", "x", "-f", interspersed=False)[-1] == ("positional", "-f")
+
+
+def test_of_an_unfinished_word_more_may_follow() -> None:
+    def last(*words: str) -> Part:
+        return parts(words, KINDS, unfinished=len(words) - 1)[-1]
+
+    assert last("-").role == last("--").role == NAME
+    assert last("--", "-").role == last("--", "--").role == POSITIONAL
+    assert last("-o", "--") == Part(ITS_VALUE, "--", "", ("-o",))
+    assert last("-o=") == Part(ITS_VALUE, "", "-o=", ("-o",))
+    assert parts(["-o=", ""], KINDS, unfinished=1)[0] == Part(ITS_VALUE, "=", "-o", ("-o",))
+
+
+WORDS = st.lists(
+    st.one_of(
+        st.sampled_from([*KINDS, "--", "-", "x", "", "-fq", "-ox", "-o=x", "-qo", "-f=1", "-o="]),
+        st.builds("{}={}".format, st.sampled_from([*KINDS]), st.sampled_from(["", "a", "true"])),
+    ),
+    max_size=7,
+)
+
+
+@given(WORDS, st.booleans())
+def test_words_are_the_same_finished_and_unfinished(words: list[str], interspersed: bool) -> None:
+    try:
+        line = normalise(words, KINDS, interspersed=interspersed)
+    except UsageError:
+        return
+    found = parts(words, KINDS, interspersed=interspersed)
+    assert len(found) == len(words)
+    assert tuple(p.text for p in found if p.role == POSITIONAL) == line.positionals
+    values = [p.text for p in found if p.role == ITS_VALUE and KINDS[p.flags[-1]] == VALUE]
+    canonical = iter(line.flags)
+    pairs = [(flag, next(canonical)) for flag in canonical if KINDS[flag] != SWITCH]
+    assert values == [value for flag, value in pairs if KINDS[flag] == VALUE]

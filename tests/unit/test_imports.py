@@ -56,6 +56,7 @@ def test_the_first_help_costs_click_and_the_command_line_only(arguments: list[st
         "macvnet.cli.invocation",
         "macvnet.cli.main",
         "macvnet.cli.parameters",
+        "macvnet.cli.suggest",
         "macvnet.cli.syntax",
         "macvnet.errors",
         "macvnet.text",
