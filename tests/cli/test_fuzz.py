@@ -41,7 +41,7 @@ def test_every_command_line_ends_with_a_status_of_ours(
     engine = FakeEngine(network("lan", 1))
     out, err = io.StringIO(), io.StringIO()
     with (
-        mock.patch("sys.stdin", io.StringIO("y\n")),
+        mock.patch("sys.stdin", io.TextIOWrapper(io.BytesIO(b"y\n"))),
         mock.patch("macvnet.runner.run", return_value=0),
         mock.patch("macvnet.runner.foresee.foresee", return_value=()),
         contextlib.redirect_stdout(out),
