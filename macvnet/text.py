@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 LONGEST = 200
 
 
-def printable(text: str) -> str:
-    """``text`` with control characters, terminal escapes and lone surrogates escaped."""
+def printable(text: str, *, keep: Container[str] = "") -> str:
+    """``text`` with control characters, terminal escapes and lone surrogates escaped.
+
+    ``keep``: characters that stay as they are.
+    """
     return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
+        character
+        if character.isprintable() or character in keep
+        else character.encode("unicode_escape").decode()
         for character in text
     )
 

@@ -28,7 +28,7 @@ def listed(network: Network, shown_id: str) -> dict[str, str]:
         "IPv4": _word(network.ipv4),
         "IPv6": _word(network.ipv6),
         "Internal": _word(network.internal),
-        "Labels": ",".join(f"{key}={value}" for key, value in sorted(network.labels.items())),
+        "Labels": ",".join(sorted(f"{key}={value}" for key, value in network.labels.items())),
         "Name": network.name,
         "Scope": "local",
     }

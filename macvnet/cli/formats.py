@@ -1,6 +1,6 @@
 """``--format``: which words are known, and how JSON is written.
 
-The one place where a command's format is judged; templates join here.
+The one place where a command's format is judged; Go templates are in ``templates``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from macvnet.errors import InvalidRequest
 from macvnet.text import quoted
 
 # Legal inside JSON text, but a terminal obeys them, or UTF-8 cannot say them.
-_UNFIT = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_CODES = "\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_UNFIT, _UNFIT_FOR_HTML = re.compile(f"[{_CODES}]"), re.compile(f"[<>&{_CODES}]")
 
 
 def check(command: str, given: str, known: Sequence[str]) -> str:
@@ -28,10 +29,16 @@ def check(command: str, given: str, known: Sequence[str]) -> str:
     )
 
 
-def to_json(value: Any, *, indent: int | None = None, sort: bool = False) -> str:
-    """JSON as docker prints it: UTF-8 as it is; control characters always escaped."""
+def to_json(
+    value: Any, *, indent: int | None = None, sort: bool = False, html: bool = False
+) -> str:
+    """JSON as docker prints it: UTF-8 as it is; control characters always escaped.
+
+    ``html``: the signs that HTML must not meet are escaped too.
+    """
     separators = (",", ": ") if indent else (",", ":")
     text = json.dumps(
         value, ensure_ascii=False, indent=indent, separators=separators, sort_keys=sort
     )
-    return _UNFIT.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+    unfit = _UNFIT_FOR_HTML if html else _UNFIT
+    return unfit.sub(lambda match: f"\\u{ord(match.group()):04x}", text)

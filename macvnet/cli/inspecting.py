@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from macvnet.cli import suggest
-from macvnet.cli.invocation import Invocation
+from macvnet.cli.invocation import Invocation, write
 from macvnet.cli.parameters import command
 from macvnet.errors import MacvnetError
 
@@ -17,7 +17,7 @@ from macvnet.errors import MacvnetError
         metavar="FORMAT",
         default="",
         shell_complete=suggest.words("json"),
-        help="json: all on one line (default: indented JSON).",
+        help="json: all on one line; or a Go template (default: indented JSON).",
     ),
     click.Argument(
         ["networks"],
@@ -31,6 +31,7 @@ Examples:
   macvnet inspect lan
   macvnet inspect lan | jq -r '.[0].IPAM.Config[].Subnet'
   macvnet inspect --format json lan v50
+  macvnet inspect -f '{{range .IPAM.Config}}{{.Subnet}} {{end}}' lan
 """,
 )
 @click.pass_obj
@@ -39,19 +40,34 @@ def inspect(invocation: Invocation, /, networks: tuple[str, ...], format: str) -
 
     The shape is that of 'docker network inspect'; what Docker does not know is
     in the object 'Macvnet' at the end.
+
+    A template is carried out for each network, with docker's types and
+    functions; a line for each is printed.
     """
     from macvnet.cli import docker_shape, formats
 
-    if format:
-        formats.check("inspect", format, ("json",))
+    template = None
+    if format not in ("", "json"):
+        from macvnet.cli import templates
+
+        template = templates.Inspection(format)
+        if said := templates.note(format):
+            invocation.note(said)
     status = 0
     found = []
     with invocation.engine() as engine:
         for term in networks:
             try:
-                found.append(docker_shape.inspected(engine, engine.network(term)))
+                document = docker_shape.inspected(engine, engine.network(term))
+                if template:
+                    template.add(document)
+                else:
+                    found.append(document)
             except MacvnetError as error:
                 invocation.error(error)
                 status = status or error.exit_status
-    invocation.out(formats.to_json(found, indent=None if format else 4))
+    if template:
+        write(template.text())
+    else:
+        invocation.out(formats.to_json(found, indent=None if format else 4))
     return status

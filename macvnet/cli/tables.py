@@ -24,16 +24,45 @@ def show(headers: Sequence[str], rows: Rows) -> None:
 
 def plain(headers: Sequence[str], rows: Rows) -> str:
     """Docker's layout: every column but the last padded, by 3 at least and 10 in all."""
-    lines = [list(headers), *map(list, rows)]
-    widths = [
-        max(MINIMUM, max(len(line[column]) for line in lines) + PADDING)
-        for column in range(len(headers) - 1)
-    ]
-    return "".join(
-        "".join(cell.ljust(width) for cell, width in zip(line, widths, strict=False))
+    return aligned("".join("\t".join(line) + "\n" for line in (headers, *rows)))
+
+
+def aligned(text: str) -> str:
+    """Text with tabs, laid out as docker's tabwriter does it.
+
+    A tab ends a cell. Cells one above the other, in lines that follow each
+    other, make a column; what stands behind a line's last tab belongs to none.
+    """
+    lines = [line.split("\t") for line in text.split("\n")]
+    widths: list[list[int]] = [[] for _ in lines]
+    for column in range(max(len(line) for line in lines) - 1):
+        start = 0
+        while start < len(lines):
+            end = start
+            while end < len(lines) and len(lines[end]) > column + 1:
+                end += 1
+            width = max([MINIMUM, *(_width(line[column]) + PADDING for line in lines[start:end])])
+            for number in range(start, end):
+                widths[number].append(width)
+            start = end + 1
+    return "\n".join(
+        "".join(
+            cell + " " * (width - _width(cell)) for cell, width in zip(line, wide, strict=False)
+        )
         + line[-1]
-        + "\n"
-        for line in lines
+        for line, wide in zip(lines, widths, strict=True)
+    )
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    return sum(
+        0 if unicodedata.combining(one) else 1 + (unicodedata.east_asian_width(one) in "WF")
+        for one in text
     )
 
 

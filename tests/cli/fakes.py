@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from macvnet.addresses import Address, Subnet
 from macvnet.engine.checking import ENDPOINT_MISSING, PARENT_DOWN, Difference
+from macvnet.engine.importing import Imported
 from macvnet.engine.repairing import Repaired
 from macvnet.engine.restoring import Restored
 from macvnet.errors import Conflict, MacvnetError, NotFound
@@ -165,6 +166,13 @@ class FakeEngine:
             if term in (one.name, one.id):
                 return one
         raise NotFound(f"network '{term}' does not exist", "macvnet ls")
+
+    def export(self) -> dict[str, Any]:
+        return {"networks": [one.name for one in self.known]}
+
+    def import_(self, text: str, *, dry_run: bool = False) -> Imported:
+        self.asked.append(("import", text, dry_run))
+        return Imported((), (), ())
 
     def networks(self) -> list[Network]:
         return list(self.known)

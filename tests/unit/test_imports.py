@@ -69,3 +69,17 @@ def test_the_help_of_a_command_needs_no_engine(command: str) -> None:
     heavy = ("pyroute2", "netaddr", "sqlite3", "rich", "tomli", "difflib", "dataclasses")
     engine = ("macvnet.engine", "macvnet.kernel", "macvnet.store", "macvnet.settings")
     assert not modules.intersection((*heavy, *engine))
+
+
+TEMPLATES = ("macvnet.gotemplate", "macvnet.cli.templates", "macvnet.cli.docker_types")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["ls"], ["ls", "--format", "json"], ["ls", "-q", "--format", "raw"], ["inspect", "--help"]],
+)
+def test_only_a_template_loads_the_template_engine(tmp_path: Path, arguments: list[str]) -> None:
+    assert not loaded(*arguments, "--state-dir", str(tmp_path)).intersection(TEMPLATES)
+    modules = loaded("ls", "--format", "{{.ID}}", "--state-dir", str(tmp_path))
+    assert modules.issuperset(TEMPLATES)
+    assert not modules.intersection(("pyroute2.netlink", "rich", "difflib", "dataclasses"))
