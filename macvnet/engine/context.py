@@ -17,7 +17,7 @@ from macvnet.errors import Conflict, StoreError
 from macvnet.kernel.namespaces import Namespace, boot_id
 from macvnet.settings import Settings
 from macvnet.store import Store, Transaction, open_store
-from macvnet.store.statedir import LOCKS
+from macvnet.store.turns import LOCKS
 
 if TYPE_CHECKING:
     from macvnet.kernel.rtnetlink import Rtnetlink

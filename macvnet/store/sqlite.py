@@ -13,8 +13,8 @@ import threading
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from macvnet.errors import MacvnetError, StoreError
-from macvnet.store import statedir, walguard
+from macvnet.errors import StoreError
+from macvnet.store import explain, statedir, turns, walguard
 from macvnet.store.backend import (
     MAX_OPERATIONS,
     Guard,
@@ -35,6 +35,7 @@ LOCK_SECONDS = 30.0
 GLANCE_SECONDS = 0.05
 # The log is read when a first connection opens it: short logs open quickly.
 CHECKPOINT_PAGES = 200
+CHECKPOINT_BYTES = CHECKPOINT_PAGES * (4096 + 24)
 
 # The row with the empty key holds the revision of the last commit.
 _SCHEMA = (
@@ -116,16 +117,10 @@ class SqliteBackend:
             return
         with ExitStack() as stack:
             try:
-                stack.enter_context(statedir.in_turn(self.state_dir, LOCK_SECONDS))
+                stack.enter_context(turns.in_turn(self.state_dir, LOCK_SECONDS))
             except TimeoutError:
-                raise self._locked_out() from None
+                raise explain.locked_out(self.path, LOCK_SECONDS) from None
             yield
-
-    def _locked_out(self) -> StoreError:
-        return StoreError(
-            f"another process has kept {quoted(self.path)} locked for {LOCK_SECONDS:.0f} s",
-            f"fuser -v {self.path}",
-        )
 
     def commit(self, operations: Sequence[Operation], guards: Sequence[Guard] = ()) -> None:
         """All operations or none, and on disk."""
@@ -145,6 +140,7 @@ class SqliteBackend:
             for operation in operations:
                 self._apply(connection, operation, revision)
             connection.execute("COMMIT")
+            self._cut_log(connection)
 
     def load(self, rows: Sequence[tuple[str, str]], *, apart_from: Sequence[str]) -> None:
         """Put many rows, all or none."""
@@ -161,6 +157,7 @@ class SqliteBackend:
                     ((key, text, revision) for key, text in rows),
                 )
                 connection.execute("COMMIT")
+                self._cut_log(connection)
 
     def close(self) -> None:
         """Close the connection, if this process has one."""
@@ -191,6 +188,22 @@ class SqliteBackend:
             held = connection.execute(statement, values).rowcount == 1
         if not held:
             raise StoreConflict(key)
+
+    def _cut_log(self, connection: sqlite3.Connection) -> None:
+        """Move a long log into the file, and begin it anew, unless somebody is reading it.
+
+        SQLite's own way begins it anew with the next commit of the same process
+        only, and most processes have no next one.
+        """
+        if _size(self.path + "-wal") <= CHECKPOINT_BYTES:
+            return
+        connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            # What was committed is safe either way: a failing disk is the next command's to tell.
+            with suppress(sqlite3.Error):
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {round(LOCK_SECONDS * 1000)}")
 
     def _roll_back(self, connection: sqlite3.Connection) -> None:
         with self._explained():
@@ -263,7 +276,7 @@ class SqliteBackend:
             if not self.read_only:
                 self._use_log(connection)
                 connection.execute("PRAGMA synchronous = FULL")
-                connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+                connection.execute("PRAGMA wal_autocheckpoint = 0")
         except BaseException:
             connection.close()
             raise
@@ -357,36 +370,9 @@ class SqliteBackend:
         try:
             yield
         except sqlite3.Error as error:
-            raise self._explanation(error) from error
+            raise explain.explanation(error, self.path, LOCK_SECONDS) from error
         except UnicodeEncodeError as error:
             raise StoreError(f"{quoted(str(error.object))} is no text that can be kept") from error
-
-    def _explanation(self, error: sqlite3.Error) -> MacvnetError:
-        path = quoted(self.path)
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-            return StoreError(
-                f"the state in {path} is damaged or no database ({error})",
-                "move it away, or give another directory with --state-dir",
-            )
-        if code == sqlite3.SQLITE_FULL:
-            return StoreError(f"no space is left on the disk of {path}", f"df -h {self.state_dir}")
-        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-            return StoreError(
-                f"the state in {path} cannot be written or opened ({error})",
-                f"findmnt -T {self.state_dir}",
-            )
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return self._locked_out()
-        return StoreError(f"the state in {path} cannot be used ({error})", "dmesg | tail")
-
-
-def _size(path: str) -> int:
-    """In bytes; 0 where there is no such file."""
-    try:
-        return os.stat(path).st_size
-    except FileNotFoundError:
-        return 0
 
 
 def _connection(path: str, parameters: str, seconds: float = LOCK_SECONDS) -> sqlite3.Connection:
@@ -401,3 +387,11 @@ def _connection(path: str, parameters: str, seconds: float = LOCK_SECONDS) -> sq
         check_same_thread=False,
         uri=True,
     )
+
+
+def _size(path: str) -> int:
+    """In bytes; 0 where there is no such file."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0

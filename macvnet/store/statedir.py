@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
 import stat
-import threading
-import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -19,10 +16,6 @@ from macvnet.text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
-
-LOCKS = "locks"
-"""Folder of lock files in the state directory; of no value between commands."""
 
 
 def ready(state_dir: str, path: str, *, make: bool) -> bool:
@@ -56,70 +49,6 @@ def locked(state_dir: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def in_turn(state_dir: str, seconds: float) -> Iterator[None]:
-    """Writers queue here before they ask SQLite for its lock, so that nobody is passed over.
-
-    SQLite's own waiting is trying again after a sleep: whoever comes at the
-    right moment goes first, and among many one can wait for seconds.
-    TimeoutError after ``seconds``.
-    """
-    folder = os.path.join(state_dir, LOCKS)
-    try:
-        with suppress(FileExistsError):
-            os.mkdir(folder, 0o700)
-        descriptor = os.open(
-            os.path.join(folder, "store"),
-            os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW,
-            0o600,
-        )
-    except OSError:
-        # A full or read-only disk: SQLite says so in a moment.
-        yield
-        return
-    try:
-        _queue(descriptor, seconds)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _queue(descriptor: int, seconds: float) -> None:
-    """The kernel serves those who wait in order; an alarm ends a wait that is too long."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return
-    except BlockingIOError:
-        pass
-    if threading.current_thread() is not threading.main_thread():
-        _ask_again(descriptor, seconds)
-        return
-
-    def too_long(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError
-
-    before = signal.signal(signal.SIGALRM, too_long)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def _ask_again(descriptor: int, seconds: float) -> None:
-    """Only the main thread gets signals."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise TimeoutError from None
-            time.sleep(0.002)
 
 
 def _ready(state_dir: str, path: str, make: bool) -> bool:

@@ -30,7 +30,8 @@ Trace = dict[str, tuple[bytes, int]]
 
 def trace(state: Path) -> Trace:
     """Every file with its content and the time of its last change."""
-    return {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in state.iterdir()}
+    files = (path for path in state.rglob("*") if path.is_file())
+    return {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in files}
 
 
 def seen(state: Path) -> object:
