@@ -46,7 +46,7 @@ def interface_name_problem(name: str) -> str:
     """Why the kernel would not take an interface name (dev_valid_name), or ""."""
     if not name:
         return "it is empty"
-    if len(name.encode("utf-8", "surrogateescape")) > NAME_MAX:
+    if len(name.encode("utf-8", "surrogatepass")) > NAME_MAX:
         return f"it is longer than {NAME_MAX} bytes"
     if name in (".", ".."):
         return "it is a directory's name"
