@@ -8,7 +8,8 @@ they are read back with the C library's parser, which costs nothing to import.
 from __future__ import annotations
 
 import socket
-from typing import NamedTuple
+
+from macvnet.records import NamedTuple
 
 IPV4 = 4
 IPV6 = 6

@@ -14,9 +14,10 @@ import os
 import stat
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from macvnet.errors import PermissionDenied, StoreError
+from macvnet.records import NamedTuple
 from macvnet.text import printable, quoted
 
 CURRENT = "commands.log"

@@ -7,9 +7,10 @@ they cost nothing at start-up.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from macvnet.addresses import Address, Interval, Subnet
+from macvnet.records import NamedTuple
 
 CREATING = "creating"
 ACTIVE = "active"

@@ -7,9 +7,10 @@ list, a dictionary for an object with exactly these keys, or ``Maybe`` and
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from macvnet.errors import InvalidRequest
+from macvnet.records import NamedTuple
 from macvnet.text import nearest, quoted
 
 _WORDS = {str: "a text", int: "a whole number", bool: "true or false", float: "a number"}

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
 from macvnet.cli import suggest, syntax
 from macvnet.cli.main import cli
 from macvnet.cli.parameters import Command, Group
+from macvnet.records import NamedTuple
 from macvnet.text import printable
 
 if TYPE_CHECKING:

@@ -13,10 +13,11 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from macvnet.cli import completing
 from macvnet.cli.completing import COMMAND, DIRECTORIES, FILES, NOTHING, Answer
+from macvnet.records import NamedTuple
 
 PATIENCE = 2.0
 """Seconds after which a Tab has no answer, whatever it waits for."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from macvnet.errors import UsageError
+from macvnet.records import NamedTuple
 from macvnet.text import nearest, quoted
 
 TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from macvnet import keys
 from macvnet.drivers import driver
@@ -17,6 +16,7 @@ from macvnet.kernel import addressing, links, nsid
 from macvnet.kernel.addressing import RouteInfo
 from macvnet.kernel.links import LinkInfo
 from macvnet.model import ACTIVE, JOINED, Assigned, Endpoint, Network
+from macvnet.records import NamedTuple
 
 UNFINISHED = "unfinished"
 PARENT_MISSING = "parent-missing"

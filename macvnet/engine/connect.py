@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import NamedTuple
 
 from macvnet.addresses import Address
 from macvnet.drivers import Driver, driver
@@ -26,6 +25,7 @@ from macvnet.kernel.addressing import RouteInfo
 from macvnet.kernel.announce import Item, announce
 from macvnet.kernel.links import LinkInfo
 from macvnet.model import Change, Endpoint, EndpointRequest, Network, SandboxId
+from macvnet.records import NamedTuple
 from macvnet.runtimes import Target
 
 

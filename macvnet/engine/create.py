@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from macvnet import chance, keys
 from macvnet.engine import made_links
 from macvnet.engine.context import Context
@@ -16,6 +14,7 @@ from macvnet.ipam.installing import install_pools
 from macvnet.kernel import explain, links
 from macvnet.kernel.rtnetlink import NetlinkError
 from macvnet.model import ACTIVE, CREATING, Change, CreateRequest, LinkPlan, Network, Parent
+from macvnet.records import NamedTuple
 from macvnet.store import KeyTaken, Transaction
 from macvnet.text import quoted
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
 
 from macvnet import chance, keys, option_keys, rules
 from macvnet.addresses import IPV4, IPV6, Subnet
@@ -27,6 +26,7 @@ from macvnet.model import (
     Network,
     Parent,
 )
+from macvnet.records import NamedTuple
 from macvnet.text import nearest, quoted
 
 RESOLV_CONF = "/etc/resolv.conf"

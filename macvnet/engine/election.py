@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from macvnet.addresses import IPV4, IPV6
 from macvnet.drivers import driver
@@ -18,6 +17,7 @@ from macvnet.kernel import addressing, links
 from macvnet.kernel.addressing import ROUTE_PROTOCOL, RouteInfo
 from macvnet.kernel.rtnetlink import NetlinkError
 from macvnet.model import Endpoint, Network
+from macvnet.records import NamedTuple
 
 
 def candidate(network: Network, endpoint: Endpoint, family: int) -> RouteInfo | None:

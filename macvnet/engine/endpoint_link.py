@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import time
-from typing import NamedTuple
 
 from macvnet import chance
 from macvnet.drivers import Driver
@@ -19,6 +18,7 @@ from macvnet.kernel.links import IFF_UP, LinkInfo
 from macvnet.kernel.namespaces import entered
 from macvnet.kernel.rtnetlink import NetlinkError, Rtnetlink
 from macvnet.model import Assigned, Endpoint, Network
+from macvnet.records import NamedTuple
 from macvnet.runtimes import Target
 
 MAC_RELEASE_SECONDS = 2.0

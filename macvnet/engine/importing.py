@@ -9,7 +9,7 @@ No link is taken for macvnet's own because a file says so.
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import Any
 
 from macvnet import keys, rules, runtimes, shapes
 from macvnet.addresses import Address
@@ -30,6 +30,7 @@ from macvnet.model import (
     MadeLink,
     Network,
 )
+from macvnet.records import NamedTuple
 from macvnet.shapes import Mapping, Maybe
 from macvnet.store import KeyTaken, Store, Transaction
 from macvnet.store.memory import MemoryBackend

@@ -5,8 +5,6 @@ The same for one that is new and for one that comes back after a reboot.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from macvnet import keys
 from macvnet.addresses import WIDTH
 from macvnet.drivers import Driver
@@ -22,6 +20,7 @@ from macvnet.kernel.addressing import RouteInfo
 from macvnet.kernel.announce import Item
 from macvnet.kernel.links import LinkInfo
 from macvnet.model import JOINED, Endpoint, Network
+from macvnet.records import NamedTuple
 from macvnet.store import Transaction
 
 

@@ -6,8 +6,6 @@ name is gone and exactly one link has its permanent address (IFLA_PERM_ADDRESS).
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from macvnet import chance, keys
 from macvnet.engine import made_links, parents
 from macvnet.engine.context import Context
@@ -15,6 +13,7 @@ from macvnet.errors import NotFound
 from macvnet.kernel import links
 from macvnet.kernel.links import LinkInfo
 from macvnet.model import MadeLink, Network, Parent
+from macvnet.records import NamedTuple
 from macvnet.store import Transaction
 from macvnet.text import quoted
 

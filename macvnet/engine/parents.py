@@ -6,8 +6,6 @@ Looks at the host's namespace and refuses; making and removing links is in
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from macvnet.addresses import IPV6, Address, Subnet
 from macvnet.drivers import Driver
 from macvnet.engine.context import Context
@@ -17,6 +15,7 @@ from macvnet.kernel.addressing import AddressInfo, RouteInfo
 from macvnet.kernel.constants import NAME_MAX, VLAN_8021Q
 from macvnet.kernel.links import LinkInfo
 from macvnet.model import LinkOptions
+from macvnet.records import NamedTuple
 from macvnet.text import nearest, quoted
 
 VLAN_MIN, VLAN_MAX = 1, 4094

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from macvnet import runtimes
 from macvnet.engine.context import Context
@@ -12,6 +11,7 @@ from macvnet.engine.liveness import alive
 from macvnet.errors import MacvnetError
 from macvnet.kernel.namespaces import Namespace
 from macvnet.model import Endpoint
+from macvnet.records import NamedTuple
 from macvnet.runtimes import Target
 
 SAME, RETURNED, DEAD, UNREACHABLE = "same", "returned", "dead", "unreachable"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from macvnet.drivers import driver
 from macvnet.engine import checking, election, endpoint_link, lookup, parent_search
@@ -19,6 +18,7 @@ from macvnet.kernel import addressing, links, nsid
 from macvnet.kernel.links import IFF_UP, LinkInfo
 from macvnet.kernel.rtnetlink import NetlinkError, Request
 from macvnet.model import Endpoint, Network
+from macvnet.records import NamedTuple
 
 
 class Repaired(NamedTuple):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from macvnet import rules
 from macvnet.addresses import IPV4, IPV6, Address
 from macvnet.drivers import Driver
 from macvnet.errors import InvalidRequest
 from macvnet.model import Assigned, EndpointRequest, Network
+from macvnet.records import NamedTuple
 from macvnet.text import nearest, quoted
 
 IFNAME_OPTION = "com.docker.network.endpoint.ifname"

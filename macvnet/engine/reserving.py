@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Collection, Sequence
 
 from macvnet import chance, keys
 from macvnet.addresses import IPV4, IPV6, Address
+from macvnet.digest import sha256
 from macvnet.drivers import Driver
 from macvnet.engine.lookup import endpoint as recorded_endpoint
 from macvnet.engine.lookup import endpoints_of_network
@@ -200,6 +200,6 @@ def derived_mac(installation: str, network: str, owner: str, attempt: int = 0) -
     not have one MAC, or duplicate detection is blind (RFC 5227 relies on it).
     """
     text = "\0".join((installation, network, owner, str(attempt)))
-    digest = bytearray(hashlib.sha256(text.encode()).digest()[:6])
+    digest = bytearray(sha256(text.encode()).digest()[:6])
     digest[0] = digest[0] & 0xFC | 0x02
     return ":".join(f"{byte:02x}" for byte in digest)

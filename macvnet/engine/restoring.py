@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
 
 from macvnet import keys
 from macvnet.drivers import driver
@@ -25,6 +24,7 @@ from macvnet.errors import MacvnetError, NotFound
 from macvnet.kernel.link_events import LinkEvents
 from macvnet.kernel.links import LinkInfo
 from macvnet.model import ACTIVE, JOINED, Change, Endpoint, Network
+from macvnet.records import NamedTuple
 from macvnet.store import Transaction
 
 

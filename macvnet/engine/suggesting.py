@@ -8,7 +8,7 @@ anything, nor know what a shell is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from macvnet import keys, runtimes
 from macvnet.addresses import IPV4, Address, Interval
@@ -16,6 +16,7 @@ from macvnet.engine import lookup
 from macvnet.ipam.runs import Runs
 from macvnet.kernel import interfaces
 from macvnet.model import Network, Pool
+from macvnet.records import NamedTuple
 from macvnet.runtimes import Listed
 from macvnet.store import Reader
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import NamedTuple
 
 from macvnet.errors import Conflict, KernelRefused, PermissionDenied
+from macvnet.records import NamedTuple
 from macvnet.text import printable, quoted
 
 UNITS = ("macvnet-restore.service",)

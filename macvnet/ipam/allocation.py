@@ -8,7 +8,7 @@ texts, or what an endpoint is beyond its id.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from macvnet import keys
 from macvnet.addresses import Address, Interval
@@ -22,6 +22,7 @@ from macvnet.ipam.segment import (
     lease_holder,
     pool_entry,
 )
+from macvnet.records import NamedTuple
 
 if TYPE_CHECKING:
     from macvnet.model import Pool

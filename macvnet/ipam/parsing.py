@@ -6,12 +6,13 @@ module that does. Must not know which option belongs to which (``pairing``).
 
 from __future__ import annotations
 
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import netaddr
 
 from macvnet.addresses import IPV4, IPV6, WIDTH, Address, Interval, Subnet
 from macvnet.errors import InvalidRequest
+from macvnet.records import NamedTuple
 from macvnet.text import quoted
 
 # Longer than any address, subnet or range can be written.

@@ -6,9 +6,10 @@ must not know texts, stores or who holds what.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from macvnet.addresses import WIDTH, Address, Interval
+from macvnet.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,10 +7,11 @@ know how pools get there (``installing``) or how an address is chosen
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from macvnet import keys
 from macvnet.addresses import WIDTH, Address, Interval, Subnet, sort_key
+from macvnet.records import NamedTuple
 from macvnet.text import quoted
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import Any, NamedTuple
+from typing import Any
 
 from macvnet.addresses import IPV4, IPV6, WIDTH, Address
 from macvnet.kernel.messages import ifaddrmsg, rtmsg
@@ -19,6 +19,7 @@ from macvnet.kernel.rtnetlink import (
     Request,
     Rtnetlink,
 )
+from macvnet.records import NamedTuple
 
 ROUTE_PROTOCOL = 109
 """The protocol id of every route that macvnet makes ('m'); it touches no other."""

@@ -20,11 +20,12 @@ import struct
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from macvnet.addresses import IPV4, Address
 from macvnet.errors import MacvnetError
 from macvnet.kernel.namespaces import Namespace, entered, socket_cookie
+from macvnet.records import NamedTuple
 
 BROADCAST = b"\xff" * 6
 ALL_NODES_MAC = bytes.fromhex("333300000001")

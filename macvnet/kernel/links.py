@@ -6,7 +6,7 @@ networks or records.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from macvnet.kernel.constants import IPVLAN_FLAGS, IPVLAN_MODES, NAME_MAX
 from macvnet.kernel.messages import ifinfmsg
@@ -21,6 +21,7 @@ from macvnet.kernel.rtnetlink import (
     Rtnetlink,
 )
 from macvnet.model import LinkPlan
+from macvnet.records import NamedTuple
 
 IFF_UP = 0x1
 IFF_LOOPBACK = 0x8

@@ -5,23 +5,82 @@ event loop and multiprocessing, and importing a submodule runs it all the same.
 macvnet sends single messages over a socket of its own, so it needs the classes
 that encode and decode them and nothing else. Therefore the package is
 registered here as a bare module with the right path before its submodules are
-imported. When the layout does not allow that, the plain import is the
-fallback; ``tests/unit/test_messages.py`` fails when it comes to that.
+imported, and what they import for their rare cases (logging, tracebacks, other
+processes, plugins) stands ready to be loaded when it is first used. When the
+layout does not allow that, the plain import is the fallback;
+``tests/unit/test_messages.py`` fails when it comes to that.
 """
 
 from __future__ import annotations
 
-import importlib.util
+import os
 import sys
 import types
+from collections.abc import Callable
 from typing import Any
+
+
+class _Later(types.ModuleType):
+    """A module that is imported when something of it is used, and not before."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            import importlib
+
+            return getattr(importlib.import_module(self.__name__), name)(*arguments, **named)
+
+        return call
+
+
+class _Logger:
+    """Stands for a logger that the real module makes with the first message."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        import logging
+
+        return getattr(logging.getLogger(self._name), name)
+
+
+def _platform() -> types.ModuleType:
+    """What ``pyroute2.config`` asks of platform, straight from the kernel."""
+    system, node, release, version, machine = os.uname()
+    name = types.SimpleNamespace(
+        system=system, node=node, release=release, version=version, machine=machine
+    )
+    module = types.ModuleType("platform")
+    answers: dict[str, Callable[..., Any]] = {
+        "uname": lambda: name,
+        "machine": lambda: machine,
+        "architecture": lambda executable="": (f"{sys.maxsize.bit_length() + 1}bit", ""),
+    }
+    vars(module).update(answers)
+    return module
+
+
+def _stand_ins() -> dict[str, types.ModuleType]:
+    logging = _Later("logging")
+    vars(logging)["getLogger"] = _Logger
+    names = ("traceback", "multiprocessing", "pkgutil")
+    return {
+        "logging": logging,
+        "platform": _platform(),
+        **{name: _Later(name) for name in names},
+    }
 
 
 def _register_bare_package() -> bool:
     """Put an empty ``pyroute2`` where its submodules look for their package."""
     if "pyroute2" in sys.modules:
         return False
-    spec = importlib.util.find_spec("pyroute2")
+    from _frozen_importlib_external import PathFinder
+
+    spec = PathFinder.find_spec("pyroute2")
     if spec is None or not spec.submodule_search_locations:
         return False
     bare = types.ModuleType("pyroute2")
@@ -31,28 +90,44 @@ def _register_bare_package() -> bool:
     return True
 
 
-_bare = _register_bare_package()
-try:
+def _classes() -> tuple[Any, Any, Any, Any]:
     from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
-    from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg as _ifinfmsg
-    from pyroute2.netlink.rtnl.nsidmsg import nsidmsg as _nsidmsg
-    from pyroute2.netlink.rtnl.rtmsg import rtmsg
-except ImportError:
-    if not _bare:
-        raise
-    for _name in [name for name in sys.modules if name.split(".")[0] == "pyroute2"]:
-        del sys.modules[_name]
-    _bare = False
-    from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
-    from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg as _ifinfmsg
-    from pyroute2.netlink.rtnl.nsidmsg import nsidmsg as _nsidmsg
+    from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+    from pyroute2.netlink.rtnl.nsidmsg import nsidmsg
     from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-LIGHT = _bare
+    return ifaddrmsg, ifinfmsg, nsidmsg, rtmsg
+
+
+def _light() -> tuple[Any, Any, Any, Any] | None:
+    """The classes without the rest; None where that cannot be."""
+    if not _register_bare_package():
+        return None
+    stands = {n: module for n, module in _stand_ins().items() if n not in sys.modules}
+    sys.modules.update(stands)
+    try:
+        return _classes()
+    except (ImportError, AttributeError, TypeError):
+        for name in [name for name in sys.modules if name.split(".")[0] == "pyroute2"]:
+            del sys.modules[name]
+        return None
+    finally:
+        # Whoever imports one of them from now on gets the real one.
+        for name, module in stands.items():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
+
+
+_found = _light()
+LIGHT = _found is not None
 """True where the package's ``__init__`` was kept from running."""
 
+ifaddrmsg, ifinfmsg, _nsidmsg, rtmsg = _found or _classes()
+_MacvlanData: Any = ifinfmsg.ifinfo.macvlan_data
+_NsidMessage: Any = _nsidmsg
 
-class _IpvlanData(_ifinfmsg.ifinfo.macvlan_data):  # type: ignore[misc]  # pyroute2 is untyped
+
+class _IpvlanData(_MacvlanData):  # type: ignore[misc]  # pyroute2 is untyped
     """ipvlan's attributes as in the kernel's if_link.h; pyroute2's lack the flags."""
 
     prefix = "IFLA_"
@@ -63,20 +138,18 @@ class _IpvlanData(_ifinfmsg.ifinfo.macvlan_data):  # type: ignore[misc]  # pyrou
     )
 
 
-_ifinfmsg.ifinfo.data_map["ipvlan"] = _IpvlanData
-_ifinfmsg.ifinfo.data_map["ipvtap"] = _IpvlanData
+ifinfmsg.ifinfo.data_map["ipvlan"] = _IpvlanData
+ifinfmsg.ifinfo.data_map["ipvtap"] = _IpvlanData
 
 
-class nsidmsg(_nsidmsg):  # type: ignore[misc]  # pyroute2 is untyped
+class nsidmsg(_NsidMessage):  # type: ignore[misc]  # pyroute2 is untyped
     """RTM_NEWNSID and RTM_GETNSID; the nsid is signed (-1: none), as in the kernel."""
 
     nla_map = tuple(
         (name, "int32" if "NSID" in name and name != "NETNSA_NONE" else kind)
-        for name, kind in _nsidmsg.nla_map
+        for name, kind in _NsidMessage.nla_map
     )
 
-
-ifinfmsg = _ifinfmsg
 
 __all__ = ["LIGHT", "encode", "ifaddrmsg", "ifinfmsg", "nsidmsg", "rtmsg"]
 

@@ -11,11 +11,12 @@ import socket
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 from macvnet.errors import KernelRefused, PermissionDenied
 from macvnet.kernel.messages import encode, ifaddrmsg, ifinfmsg, nsidmsg, rtmsg
 from macvnet.kernel.namespaces import Namespace, entered, socket_cookie
+from macvnet.records import NamedTuple
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22

@@ -14,7 +14,7 @@ import signal
 import socket
 from collections.abc import Collection
 from types import TracebackType
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from macvnet.errors import (
     InvalidRequest,
@@ -24,6 +24,7 @@ from macvnet.errors import (
     PermissionDenied,
 )
 from macvnet.kernel.namespaces import Namespace, entered
+from macvnet.records import NamedTuple
 from macvnet.runner import libc, sandbox, terminal
 from macvnet.runner.request import RunRequest
 from macvnet.text import printable, quoted

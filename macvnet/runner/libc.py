@@ -6,7 +6,8 @@ import ctypes
 import os
 import struct
 from collections.abc import Iterable
-from typing import NamedTuple
+
+from macvnet.records import NamedTuple
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWNET = 0x40000000

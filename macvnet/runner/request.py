@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from macvnet import chance
 from macvnet.addresses import Address
 from macvnet.errors import InvalidRequest
 from macvnet.model import EndpointRequest, Owner
+from macvnet.records import NamedTuple
 from macvnet.rules import check_name
 from macvnet.runner.sandbox import RESOLV_CONF
 from macvnet.text import quoted

@@ -11,10 +11,10 @@ import fcntl
 import os
 import socket
 import struct
-from typing import NamedTuple
 
 from macvnet.addresses import Address
 from macvnet.kernel.namespaces import Namespace, entered
+from macvnet.records import NamedTuple
 from macvnet.runner import libc
 
 NETNS_ETC = "/etc/netns"

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from macvnet.errors import Conflict, NotFound
 from macvnet.kernel.namespaces import Namespace
 from macvnet.model import Owner
+from macvnet.records import NamedTuple
 from macvnet.store import Reader, Store
 from macvnet.text import quoted
 

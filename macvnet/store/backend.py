@@ -6,7 +6,9 @@ all of them); must not know JSON or what is stored.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from macvnet.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

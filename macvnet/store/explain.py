@@ -6,9 +6,9 @@ Knows its error codes (sqlite.org/rescode.html); must not know what was being do
 from __future__ import annotations
 
 import os
-import sqlite3
 
 from macvnet.errors import MacvnetError, StoreError
+from macvnet.store.sqlite_module import sqlite3
 from macvnet.text import quoted
 
 

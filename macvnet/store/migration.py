@@ -7,11 +7,11 @@ other version's records mean beyond the step that changes them.
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 
 from macvnet.errors import StoreError
+from macvnet.store.sqlite_module import sqlite3
 from macvnet.text import quoted
 
 Step = Callable[[sqlite3.Connection], None]

@@ -8,7 +8,6 @@ anew. One commit costs one fsync, that of the write-ahead log.
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -24,6 +23,7 @@ from macvnet.store.backend import (
     StoreConflict,
     outside,
 )
+from macvnet.store.sqlite_module import sqlite3
 from macvnet.text import quoted
 
 if TYPE_CHECKING:

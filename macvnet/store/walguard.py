@@ -14,7 +14,8 @@ import os
 import struct
 import threading
 from contextlib import suppress
-from typing import NamedTuple
+
+from macvnet.records import NamedTuple
 
 _SHARED_FIRST = 0x40000002
 _SHARED_SIZE = 510
