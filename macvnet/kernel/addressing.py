@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import socket
+import struct
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 from macvnet.addresses import IPV4, IPV6, WIDTH, Address
-from macvnet.kernel.messages import ifaddrmsg, rtmsg
+from macvnet.kernel.messages import attributes, ifaddrmsg, rtmsg
 from macvnet.kernel.rtnetlink import (
     NLM_F_CREATE,
     NLM_F_EXCL,
@@ -30,13 +33,18 @@ PROTOCOL_KERNEL = 2
 PROTOCOL_RA = 9
 """RTPROT_RA: routes that the kernel learned from router advertisements."""
 
+IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
 IFA_F_NODAD = 0x02
-RT_TABLE_MAIN = 254
+RT_TABLE_MAIN, RT_TABLE_COMPAT = 254, 252
 RTN_UNICAST = 1
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RT_SCOPE_HOST = 0, 253, 254
 RTNH_F_ONLINK = 4
 IPV6_METRIC = 1024
 IPV6_CONNECTED_METRIC = 256
+
+_IFADDRMSG = struct.Struct("=BBBBI")
+_RTM_TABLE, _RTM_TYPE = 16 + 4, 16 + 7
+"""Where a route's message has its table and its type."""
 
 _FAMILY = {IPV4: socket.AF_INET, IPV6: socket.AF_INET6}
 _FROM_AF = {socket.AF_INET: IPV4, socket.AF_INET6: IPV6}
@@ -53,19 +61,23 @@ class AddressInfo(NamedTuple):
 
 
 def all_addresses(netlink: Rtnetlink) -> list[AddressInfo]:
-    """Every address of the namespace."""
+    """Every address of the namespace. A host can have thousands: read straight from the bytes."""
     found = []
-    for message in netlink.dump(ifaddrmsg, RTM_GETADDR):
-        attributes = dict(message["attrs"])
-        text = attributes.get("IFA_LOCAL") or attributes.get("IFA_ADDRESS")
-        if message["family"] in _FROM_AF and text:
+    for raw in netlink.raw_dump(ifaddrmsg, RTM_GETADDR):
+        family, prefixlen, flags, scope, index = _IFADDRMSG.unpack_from(raw, 16)
+        if family not in _FROM_AF:
+            continue
+        values = dict(attributes(raw, _IFADDRMSG.size))
+        packed = values.get(IFA_LOCAL) or values.get(IFA_ADDRESS)
+        if packed:
+            more = values.get(IFA_FLAGS)
             found.append(
                 AddressInfo(
-                    message["index"],
-                    Address.parse(text),
-                    message["prefixlen"],
-                    message["scope"],
-                    attributes.get("IFA_FLAGS", message["flags"]),
+                    index,
+                    Address(_FROM_AF[family], int.from_bytes(packed, "big")),
+                    prefixlen,
+                    scope,
+                    int.from_bytes(more, sys.byteorder) if more else flags,
                 )
             )
     return found
@@ -81,17 +93,17 @@ def add_address(
     message["index"] = ifindex
     message["scope"] = scope
     text = str(address)
-    attributes: list[list[Any]] = [["IFA_LOCAL", text], ["IFA_ADDRESS", text]]
+    values: list[list[Any]] = [["IFA_LOCAL", text], ["IFA_ADDRESS", text]]
     words = ""
     if address.family == IPV4:
         if prefixlen < 31:
             last = address.value | ((1 << (32 - prefixlen)) - 1)
-            attributes.append(["IFA_BROADCAST", str(Address(IPV4, last))])
+            values.append(["IFA_BROADCAST", str(Address(IPV4, last))])
             words = f" broadcast {Address(IPV4, last)}"
     else:
-        attributes.append(["IFA_FLAGS", IFA_F_NODAD])
+        values.append(["IFA_FLAGS", IFA_F_NODAD])
         words = " nodad"
-    message["attrs"] = attributes
+    message["attrs"] = values
     command = f"address add {text}/{prefixlen} dev {name}{words}"
     return Request(message, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, command)
 
@@ -133,20 +145,28 @@ class RouteInfo(NamedTuple):
         return " ".join(parts)
 
 
-def all_routes(netlink: Rtnetlink, *, every_table: bool = False) -> list[RouteInfo]:
-    """Every unicast route of the main table (or of every table), both families."""
+def all_routes(
+    netlink: Rtnetlink, families: Sequence[int] = (IPV4, IPV6), *, every_table: bool = False
+) -> list[RouteInfo]:
+    """Every unicast route of the main table (or of every table)."""
+
+    def wanted(raw: bytes) -> bool:
+        # A table above 255 is an attribute, and the byte says RT_TABLE_COMPAT.
+        return raw[_RTM_TYPE] == RTN_UNICAST and (
+            every_table or raw[_RTM_TABLE] in (RT_TABLE_MAIN, RT_TABLE_COMPAT)
+        )
+
     found = []
-    for family in (IPV4, IPV6):
-        for message in netlink.dump(rtmsg, RTM_GETROUTE, family=int(_FAMILY[family])):
-            attributes = dict(message["attrs"])
-            table = attributes.get("RTA_TABLE", message["table"])
-            if message["type"] != RTN_UNICAST or not (every_table or table == RT_TABLE_MAIN):
+    for family in families:
+        for message in netlink.dump(rtmsg, RTM_GETROUTE, family=int(_FAMILY[family]), keep=wanted):
+            values = dict(message["attrs"])
+            if not every_table and values.get("RTA_TABLE", message["table"]) != RT_TABLE_MAIN:
                 continue
-            hops = attributes.get("RTA_MULTIPATH") or ()
-            indexes = [hop["oif"] for hop in hops] or [attributes.get("RTA_OIF", 0)]
-            gateway = attributes.get("RTA_GATEWAY")
-            destination = attributes.get("RTA_DST")
-            source = attributes.get("RTA_PREFSRC")
+            hops = values.get("RTA_MULTIPATH") or ()
+            indexes = [hop["oif"] for hop in hops] or [values.get("RTA_OIF", 0)]
+            gateway = values.get("RTA_GATEWAY")
+            destination = values.get("RTA_DST")
+            source = values.get("RTA_PREFSRC")
             found += [
                 RouteInfo(
                     family,
@@ -155,7 +175,7 @@ def all_routes(netlink: Rtnetlink, *, every_table: bool = False) -> list[RouteIn
                     ifindex,
                     Address.parse(gateway) if gateway else None,
                     message["proto"],
-                    attributes.get("RTA_PRIORITY", 0),
+                    values.get("RTA_PRIORITY", 0),
                     message["scope"],
                     bool(message["flags"] & RTNH_F_ONLINK),
                     Address.parse(source) if source else None,
@@ -206,19 +226,19 @@ def _route_message(route: RouteInfo) -> Any:
     message["proto"] = route.protocol
     message["scope"] = route.scope
     message["type"] = RTN_UNICAST
-    attributes: list[list[Any]] = []
+    values: list[list[Any]] = []
     if route.destination:
-        attributes.append(["RTA_DST", str(route.destination)])
+        values.append(["RTA_DST", str(route.destination)])
     if route.gateway:
-        attributes.append(["RTA_GATEWAY", str(route.gateway)])
-    attributes.append(["RTA_OIF", route.ifindex])
+        values.append(["RTA_GATEWAY", str(route.gateway)])
+    values.append(["RTA_OIF", route.ifindex])
     if route.source:
-        attributes.append(["RTA_PREFSRC", str(route.source)])
+        values.append(["RTA_PREFSRC", str(route.source)])
     if route.metric:
-        attributes.append(["RTA_PRIORITY", route.metric])
+        values.append(["RTA_PRIORITY", route.metric])
     if route.onlink:
         message["flags"] = RTNH_F_ONLINK
-    message["attrs"] = attributes
+    message["attrs"] = values
     return message
 
 

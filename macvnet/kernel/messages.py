@@ -14,10 +14,13 @@ layout does not allow that, the plain import is the fallback;
 from __future__ import annotations
 
 import os
+import struct
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+
+_ATTRIBUTE = struct.Struct("=HH")
 
 
 class _Later(types.ModuleType):
@@ -151,7 +154,27 @@ class nsidmsg(_NsidMessage):  # type: ignore[misc]  # pyroute2 is untyped
     )
 
 
-__all__ = ["LIGHT", "encode", "ifaddrmsg", "ifinfmsg", "nsidmsg", "rtmsg"]
+__all__ = [
+    "LIGHT",
+    "attributes",
+    "decode",
+    "encode",
+    "ifaddrmsg",
+    "ifinfmsg",
+    "nsidmsg",
+    "rtmsg",
+]
+
+_HEADER = 16
+_BODY = {ifaddrmsg: 8, ifinfmsg: 16, rtmsg: 12, nsidmsg: 4}
+"""Bytes between a message's header and its attributes (rtnetlink.h)."""
+
+_TYPE_MASK = 0x3FFF
+_KEPT = {
+    # IFLA_: ADDRESS, IFNAME, MTU, LINK, MASTER, LINKINFO, IFALIAS, LINK_NETNSID, PROP_LIST,
+    # PERM_ADDRESS. A link has some sixty more, statistics above all.
+    ifinfmsg: frozenset((1, 3, 4, 5, 10, 18, 20, 37, 52, 54)),
+}
 
 
 def encode(message: Any, kind: int, flags: int, sequence: int) -> bytes:
@@ -162,3 +185,39 @@ def encode(message: Any, kind: int, flags: int, sequence: int) -> bytes:
     message["header"]["pid"] = 0
     message.encode()
     return bytes(message.data)
+
+
+def decode(message_class: Any, raw: bytes) -> Any:
+    """The decoded message; of a link's attributes only those that macvnet reads."""
+    kept = _KEPT.get(message_class)
+    message = message_class(raw if kept is None else _without(raw, _BODY[message_class], kept))
+    message.decode()
+    return message
+
+
+def attributes(raw: bytes, body: int) -> Iterator[tuple[int, bytes]]:
+    """Type and value of each attribute, undecoded; ``body`` bytes follow the header."""
+    offset, end = _HEADER + body, len(raw)
+    while offset + 4 <= end:
+        length, kind = _ATTRIBUTE.unpack_from(raw, offset)
+        if length < 4:
+            return
+        yield kind & _TYPE_MASK, raw[offset + 4 : offset + length]
+        offset += (length + 3) & ~3
+
+
+def _without(raw: bytes, body: int, kept: frozenset[int]) -> bytes:
+    """The message with only the attributes in ``kept``."""
+    start = _HEADER + body
+    parts = [raw[:start]]
+    offset, end = start, len(raw)
+    while offset + 4 <= end:
+        length, kind = _ATTRIBUTE.unpack_from(raw, offset)
+        if length < 4:
+            break
+        padded = (length + 3) & ~3
+        if kind & _TYPE_MASK in kept:
+            parts.append(raw[offset : offset + padded].ljust(padded, b"\0"))
+        offset += padded
+    joined = b"".join(parts)
+    return len(joined).to_bytes(4, sys.byteorder) + joined[4:]

@@ -7,6 +7,7 @@ are for.
 from __future__ import annotations
 
 import errno
+import fcntl
 import socket
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,8 @@ from types import TracebackType
 from typing import Any
 
 from macvnet.errors import KernelRefused, PermissionDenied
-from macvnet.kernel.messages import encode, ifaddrmsg, ifinfmsg, nsidmsg, rtmsg
+from macvnet.kernel.constants import NAME_MAX
+from macvnet.kernel.messages import decode, encode, ifaddrmsg, ifinfmsg, nsidmsg, rtmsg
 from macvnet.kernel.namespaces import Namespace, entered, socket_cookie
 from macvnet.records import NamedTuple
 
@@ -28,6 +30,8 @@ NLM_F_DUMP, NLM_F_EXCL, NLM_F_CREATE = 0x300, 0x200, 0x400
 NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLMSGERR_ATTR_MSG = 1
+
+SIOCGIFFLAGS, SIOCGIFINDEX = 0x8913, 0x8933
 
 SOL_NETLINK = 270
 NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 10, 11, 12
@@ -84,6 +88,7 @@ class Rtnetlink:
         self._trace = trace
         self._enter = enter
         self._sequence = 0
+        self._interrupted = False
         if namespace is None:
             self._socket = _open_socket()
         else:
@@ -176,41 +181,90 @@ class Rtnetlink:
         message_class: Callable[[], Any],
         kind: int,
         attributes: tuple[tuple[str, Any], ...] = (),
+        *,
+        keep: Callable[[bytes], bool] | None = None,
         **fields: Any,
     ) -> list[Any]:
-        """All objects of a kind; asked again while the kernel says the dump was interrupted."""
+        """All objects of a kind; asked again while the kernel says the dump was interrupted.
+
+        ``keep`` looks at the raw message: those that nobody wants need not be decoded.
+        """
+        return self._dump(message_class, kind, attributes, fields, keep, decoded=True)
+
+    def raw_dump(self, message_class: Callable[[], Any], kind: int) -> list[bytes]:
+        """The same, undecoded: where there may be many, and little of each is read."""
+        return self._dump(message_class, kind, (), {}, None, decoded=False)
+
+    def _dump(
+        self,
+        message_class: Callable[[], Any],
+        kind: int,
+        attributes: tuple[tuple[str, Any], ...],
+        fields: dict[str, Any],
+        keep: Callable[[bytes], bool] | None,
+        *,
+        decoded: bool,
+    ) -> list[Any]:
         while True:
             message = message_class()
             message["attrs"] = [list(attribute) for attribute in attributes]
             for name, value in fields.items():
                 message[name] = value
+            self._interrupted = False
             self._send(message, kind, NLM_F_REQUEST | NLM_F_DUMP)
-            answers = self._receive(self._sequence, single=False)
-            if not any(answer["header"]["flags"] & NLM_F_DUMP_INTR for answer in answers):
+            answers = self._receive(self._sequence, single=False, keep=keep, decoded=decoded)
+            if not self._interrupted:
                 return answers
+
+    def ifindex(self, name: str) -> int | None:
+        """The index of the link with that name, or None (netdevice(7), SIOCGIFINDEX)."""
+        answer = self._ioctl(SIOCGIFINDEX, name)
+        return None if answer is None else int(struct.unpack_from("=i", answer, 16)[0])
+
+    def flags(self, name: str) -> int | None:
+        """A link's flags (IFF_UP and so on), or None where there is no such link."""
+        answer = self._ioctl(SIOCGIFFLAGS, name)
+        return None if answer is None else int(struct.unpack_from("=H", answer, 16)[0])
+
+    def _ioctl(self, number: int, name: str) -> bytes | None:
+        request = name.encode()
+        if len(request) > NAME_MAX:
+            return None
+        try:
+            return fcntl.ioctl(self._socket.fileno(), number, request.ljust(40, b"\0"))
+        except OSError as error:
+            if error.errno == errno.ENODEV:
+                return None
+            raise NetlinkError(error.errno or errno.EIO) from None
 
     def _send(self, message: Any, kind: int, flags: int) -> None:
         self._sequence += 1
         self._socket.send(encode(message, kind, flags, self._sequence))
 
-    def _receive(self, sequence: int, *, single: bool) -> list[Any]:
+    def _receive(
+        self,
+        sequence: int,
+        *,
+        single: bool,
+        keep: Callable[[bytes], bool] | None = None,
+        decoded: bool = True,
+    ) -> list[Any]:
         answers: list[Any] = []
         while True:
             for message in _messages(self._received()):
                 _, kind, flags, number, _ = _HEADER.unpack_from(message)
                 if number != sequence:
                     continue
+                self._interrupted = self._interrupted or bool(flags & NLM_F_DUMP_INTR)
                 if kind == NLMSG_DONE:
                     return answers
                 if kind == NLMSG_ERROR:
                     _raise_error(message, flags)
                     return answers
-                if kind in _CLASSES:
-                    answer = _CLASSES[kind](message)
-                    answer.decode()
-                    answers.append(answer)
-                    if single:
-                        return answers
+                if kind in _CLASSES and (keep is None or keep(message)):
+                    answers.append(decode(_CLASSES[kind], message) if decoded else message)
+                if single:
+                    return answers
 
     def _received(self) -> bytes:
         try:
