@@ -12,7 +12,7 @@ from macvnet.engine.collecting import make_way, reclaim, sweep_some
 from macvnet.engine.context import Context
 from macvnet.engine.disconnect import take_out
 from macvnet.engine.endpoint_link import Inside
-from macvnet.engine.joining import Joining, establish, refuse_overlap
+from macvnet.engine.joining import Joining, establish, refuse_overlap, routes_of
 from macvnet.engine.liveness import alive, finish_unfinished, members_of, roll_back
 from macvnet.engine.lookup import endpoint as recorded_endpoint
 from macvnet.engine.lookup import endpoints_of_owner
@@ -199,8 +199,8 @@ def _refuse_visible_mac(ctx: Context, mac: str, parent: LinkInfo) -> None:
 
 
 def _remark(ctx: Context, at: Inside) -> None:
-    loopback = links.by_name(at.netlink, "lo")
-    if loopback is not None and not loopback.up:
+    flags = at.netlink.flags("lo")
+    if flags is not None and not flags & links.IFF_UP:
         ctx.note(
             f"lo is down in {at.target.owner}: programs that talk to themselves will fail "
             f"({at.target.enter} ip link set lo up)"
@@ -236,11 +236,12 @@ def _foresee(ctx: Context, target: Target, step: Step) -> Connected:
     _, endpoint = ctx.reader.view(reservation.write)
     at = endpoint_link.inside(ctx, target)
     with at.netlink:
-        refuse_overlap(network, endpoint, at)
+        members = members_of(ctx.reader, sandbox.key)
+        present = routes_of(members, endpoint, at)
+        refuse_overlap(network, endpoint, present, at)
         name = step.wanted.ifname or endpoint_link.lowest_free_name(at)
         endpoint = endpoint._replace(ifname=name)
-        members = [*members_of(ctx.reader, sandbox.key), (network, endpoint)]
-        standing = election.standing(members, at, endpoint.id)
-        decisions = election.decide(standing, election.defaults(at))
+        standing = election.standing([*members, (network, endpoint)], at, endpoint.id)
+        decisions = election.decide(standing, [r for r in present if r.destination is None])
     routes = [d.put for d in decisions if d.put and d.gainer is endpoint]
     return Connected(network, endpoint, changes(network, endpoint, network.parent.name, routes))

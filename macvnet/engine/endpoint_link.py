@@ -13,7 +13,7 @@ from macvnet import chance
 from macvnet.drivers import Driver
 from macvnet.engine.context import Context
 from macvnet.errors import Conflict, KernelRefused
-from macvnet.kernel import addressing, explain, links, nsid, sysctl
+from macvnet.kernel import addressing, links, nsid, sysctl
 from macvnet.kernel.links import IFF_UP, LinkInfo
 from macvnet.kernel.namespaces import entered
 from macvnet.kernel.rtnetlink import NetlinkError, Rtnetlink
@@ -54,8 +54,8 @@ def tag(endpoint: Endpoint) -> str:
 
 def make(
     ctx: Context, driver: Driver, network: Network, endpoint: Endpoint, parent: LinkInfo, at: Inside
-) -> LinkInfo:
-    """Make the link straight in the target, down, under its temporary name."""
+) -> int:
+    """Make the link straight in the target, down, under its temporary name; its ifindex."""
     name = temporary_name(endpoint)
     plan = driver.plan(network.link, endpoint.mac)
     request = links.add(
@@ -69,21 +69,22 @@ def make(
     try:
         ctx.netlink.change(request)
     except NetlinkError as error:
+        from macvnet.kernel import explain
+
         raise explain.link_refused(error, plan.kind, parent.name, name) from None
-    link = links.by_name(at.netlink, name)
-    if link is None:
+    ifindex = at.netlink.ifindex(name)
+    if ifindex is None:
         raise KernelRefused(f"find the link {name} just made", errno.ENODEV)
-    return link
+    return ifindex
 
 
-def name_it(endpoint: Endpoint, link: LinkInfo, wanted: str, at: Inside) -> str:
+def name_it(endpoint: Endpoint, ifindex: int, wanted: str, at: Inside) -> str:
     """Rename the link: ``wanted``, else ethN with the lowest free number. Returns the name."""
-    taken = {other.name for other in links.all_links(at.netlink)} if not wanted else set()
     for _ in range(NAME_ATTEMPTS):
-        name = wanted or _lowest_free(taken)
+        name = wanted or lowest_free_name(at)
         try:
             at.netlink.change(
-                links.change(link.ifindex, link.name, ifname=name, ifalias=tag(endpoint))
+                links.change(ifindex, temporary_name(endpoint), ifname=name, ifalias=tag(endpoint))
             )
         except NetlinkError as error:
             if error.errno != errno.EEXIST:
@@ -92,20 +93,15 @@ def name_it(endpoint: Endpoint, link: LinkInfo, wanted: str, at: Inside) -> str:
                 raise Conflict(
                     f"the target has an interface {name!r} already", "--ifname NAME"
                 ) from None
-            taken.add(name)
         else:
             return name
     raise Conflict("the target's interface names change faster than one can be chosen", "try again")
 
 
 def lowest_free_name(at: Inside) -> str:
-    """The name that a link made now would get."""
-    return _lowest_free({link.name for link in links.all_links(at.netlink)})
-
-
-def _lowest_free(taken: set[str]) -> str:
+    """ethN with the lowest number that no link of the target has."""
     number = 0
-    while f"{NAME_PREFIX}{number}" in taken:
+    while at.netlink.ifindex(f"{NAME_PREFIX}{number}") is not None:
         number += 1
     return f"{NAME_PREFIX}{number}"
 
@@ -113,7 +109,6 @@ def _lowest_free(taken: set[str]) -> str:
 def configure(
     network: Network,
     endpoint: Endpoint,
-    link: LinkInfo,
     name: str,
     endpoint_sysctls: tuple[tuple[str, str, str], ...],
     at: Inside,
@@ -136,17 +131,17 @@ def configure(
             if not sysctl.write(family, name, key, value, at.netlink.tell):
                 raise KernelRefused(f"set net.{family}.conf.{name}.{key}", errno.ENOENT)
     try:
-        if endpoint.explicit_mac and link.mac != endpoint.mac:
-            at.netlink.change(links.change(link.ifindex, name, address=endpoint.mac))
+        if endpoint.parent_mac and endpoint.mac != endpoint.parent_mac:
+            at.netlink.change(links.change(endpoint.ifindex, name, address=endpoint.mac))
         for assigned in endpoint.addresses:
             at.netlink.change(
-                addressing.add_address(link.ifindex, name, assigned.address, assigned.prefixlen)
+                addressing.add_address(endpoint.ifindex, name, assigned.address, assigned.prefixlen)
             )
         for text in endpoint.link_local:
             extra = Assigned.link_local(text)
             at.netlink.change(
                 addressing.add_address(
-                    link.ifindex,
+                    endpoint.ifindex,
                     name,
                     extra.address,
                     extra.prefixlen,
@@ -157,15 +152,15 @@ def configure(
         raise KernelRefused(
             f"put an address on {name} in {at.target.owner}", error.errno, error.text
         ) from None
-    _set_up(network, endpoint, link, name, at)
+    _set_up(network, endpoint, name, at)
 
 
-def _set_up(network: Network, endpoint: Endpoint, link: LinkInfo, name: str, at: Inside) -> None:
+def _set_up(network: Network, endpoint: Endpoint, name: str, at: Inside) -> None:
     deadline = time.monotonic() + MAC_RELEASE_SECONDS
     pause = 0.005
     while True:
         try:
-            at.netlink.change(links.change(link.ifindex, name, flags=IFF_UP))
+            at.netlink.change(links.change(endpoint.ifindex, name, flags=IFF_UP))
         except NetlinkError as error:
             if error.errno == errno.EADDRINUSE and time.monotonic() < deadline:
                 time.sleep(pause)

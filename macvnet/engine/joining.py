@@ -5,6 +5,8 @@ The same for one that is new and for one that comes back after a reboot.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from macvnet import keys
 from macvnet.addresses import WIDTH
 from macvnet.drivers import Driver
@@ -41,28 +43,45 @@ def establish(ctx: Context, plan: Joining, at: Inside, undo: Undo) -> tuple[Endp
     Returns the endpoint as recorded, and what is to be announced of it.
     """
     network, endpoint = plan.network, plan.endpoint
-    refuse_overlap(network, endpoint, at)
+    members = members_of(ctx.store, endpoint.sandbox.key)
+    routes = routes_of(members, endpoint, at)
+    refuse_overlap(network, endpoint, routes, at)
     # Before it is made: a signal may come when it is there and nobody has been told.
     undo.push(
         f"the link of {endpoint.owner}",
         lambda: endpoint_link.remove_tagged(plan.driver, endpoint, at),
     )
-    link = endpoint_link.make(ctx, plan.driver, network, endpoint, plan.parent, at)
-    name = endpoint_link.name_it(endpoint, link, plan.ifname, at)
+    ifindex = endpoint_link.make(ctx, plan.driver, network, endpoint, plan.parent, at)
+    name = endpoint_link.name_it(endpoint, ifindex, plan.ifname, at)
     made = endpoint._replace(
-        ifname=name, ifindex=link.ifindex, mac=endpoint.mac or link.mac, state=JOINED
+        ifname=name, ifindex=ifindex, mac=endpoint.mac or plan.parent.mac, state=JOINED
     )
-    endpoint_link.configure(network, made, link, name, plan.sysctls, at)
-    notes = _elect(ctx, at, (network, made), undo)
+    endpoint_link.configure(network, made, name, plan.sysctls, at)
+    defaults = [route for route in routes if route.destination is None]
+    notes = _elect(members, (network, made), defaults, at, undo)
     _record(ctx, network, made, plan.parent)
     for note in notes:
         ctx.note(note)
     return made, _announcement(ctx, plan.driver, network, made, plan.parent, at)
 
 
-def refuse_overlap(network: Network, endpoint: Endpoint, at: Inside) -> None:
+def routes_of(
+    members: Sequence[tuple[Network, Endpoint]], endpoint: Endpoint, at: Inside
+) -> list[RouteInfo]:
+    """The target's routes, of the families that somebody in it has an address of."""
+    families = {
+        assigned.address.family
+        for each in (endpoint, *(member for _, member in members))
+        for assigned in each.addresses
+    }
+    return addressing.all_routes(at.netlink, sorted(families)) if families else []
+
+
+def refuse_overlap(
+    network: Network, endpoint: Endpoint, routes: Sequence[RouteInfo], at: Inside
+) -> None:
     """Docker's rule: no subnet that is routed inside the target already."""
-    for route in addressing.all_routes(at.netlink):
+    for route in routes:
         if route.destination is None:
             continue
         for assigned in endpoint.addresses:
@@ -78,14 +97,18 @@ def refuse_overlap(network: Network, endpoint: Endpoint, at: Inside) -> None:
                 )
 
 
-def _elect(ctx: Context, at: Inside, joining: tuple[Network, Endpoint], undo: Undo) -> list[str]:
+def _elect(
+    members: Sequence[tuple[Network, Endpoint]],
+    joining: tuple[Network, Endpoint],
+    defaults: Sequence[RouteInfo],
+    at: Inside,
+    undo: Undo,
+) -> list[str]:
     endpoint_id = joining[1].id
-    members = [*members_of(ctx.store, joining[1].sandbox.key), joining]
-    members = election.standing(members, at, endpoint_id)
+    standing = election.standing([*members, joining], at, endpoint_id)
     taken: list[RouteInfo] = []
     undo.push("the default route", lambda: election.put_back(at, taken))
-    decisions = election.decide(members, election.defaults(at))
-    return election.carry_out(decisions, at, taken, endpoint_id)
+    return election.carry_out(election.decide(standing, defaults), at, taken, endpoint_id)
 
 
 def _record(ctx: Context, network: Network, endpoint: Endpoint, parent: LinkInfo) -> None:

@@ -35,17 +35,19 @@ def search(ctx: Context, network: Network) -> Found:
     if recorded is None:
         return Found(None, False, None)
     made = made_links.recorded(ctx.reader, recorded.name)
-    every = links.all_links(ctx.netlink)
     if made is None and recorded.boot_id == ctx.boot_id:
         # Before the name: by now another link may have that, with other neighbours behind it.
-        for link in every:
-            if link.ifindex == recorded.ifindex:
-                return Found(link, link.name != recorded.name, None)
-    named = next((link for link in every if link.name == recorded.name), None)
+        link = links.by_index(ctx.netlink, recorded.ifindex)
+        if link is not None:
+            return Found(link, link.name != recorded.name, None)
+    named = links.by_name(ctx.netlink, recorded.name)
+    if named is not None and named.name != recorded.name:
+        named = None  # an alternative name: whose link it is, it is not the parent
     if named is not None or made is not None or recorded.boot_id == ctx.boot_id:
         return Found(named, False, made)
     address = recorded.permanent_mac
-    same = [link for link in every if address and link.permanent_mac == address]
+    every = links.all_links(ctx.netlink) if address else []
+    same = [link for link in every if link.permanent_mac == address]
     return Found(same[0], True, None) if len(same) == 1 else Found(None, False, None)
 
 
