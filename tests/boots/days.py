@@ -199,6 +199,7 @@ def connect_without_restore(site: Site) -> None:
 
 
 def _equip(site: Site) -> None:
+    site.add_router()
     for vid in (50, 60, 70):
         site.router.add_vlan(vid, f"192.168.{vid}.1/24")
 

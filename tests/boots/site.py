@@ -66,7 +66,7 @@ class Here(Host):
 
 
 class Site(Lab):
-    """The booted machine and its router."""
+    """The booted machine, and its router if there is to be one."""
 
     ROUTER = ("172.16.86.1/24", "2001:db8:86::1/64")
 
@@ -77,9 +77,12 @@ class Site(Lab):
         self._surround(DISK / "state")
         # Not among the machines that end with the lab: this program is in it.
         self.host = Here(self.env)
-        self.host.run("sh", "-c", f"{LO}; {QUIET}").checked()
+        self.host.run("sh", "-c", f"{LO}; {QUIET}; ip link set eth0 up").checked()
+
+    def add_router(self) -> None:
+        """A router at the other end of eth0's cable."""
         self.router = self._add(Machine, "router", f"{LO}; {QUIET}; {FORWARD}")
-        self.host.batch("link set eth0 up", f"link set eth1 netns {self.router.pid} name eth0")
+        self.host.ip("link", "set", "eth1", "netns", str(self.router.pid), "name", "eth0")
         self.router.add_addresses(*self.ROUTER)
 
 

@@ -62,12 +62,16 @@ def _memory_folder(fallback: Path) -> str:
 
 
 class Outcome:
-    """``status`` of the work, None if it never ended; all that was printed, if nothing began."""
+    """``status`` of the work, None if it never ended; all that was printed, if nothing began.
 
-    def __init__(self, status: int | None, began: bool, preamble: str) -> None:
+    ``cut``: the power was cut, as wanted.
+    """
+
+    def __init__(self, status: int | None, began: bool, preamble: str, cut: bool) -> None:
         self.status = status
         self.began = began
         self.preamble = preamble
+        self.cut = cut
 
     def __str__(self) -> str:
         if not self.began:
@@ -145,19 +149,24 @@ def boot(
         except ProcessLookupError:
             pass
 
+    was_cut = threading.Event()
     timers: list[threading.Timer] = []
 
-    def stop_in(seconds: float) -> None:
-        timers.append(threading.Timer(seconds, stop))
+    def cut_power() -> None:
+        was_cut.set()
+        stop()
+
+    def after(seconds: float, action: Callable[[], None]) -> None:
+        timers.append(threading.Timer(seconds, action))
         timers[-1].start()
 
     def heard(line: str) -> None:
         if line == END:
-            stop_in(POWER_OFF_SECONDS)
+            after(POWER_OFF_SECONDS, stop)
         elif cut is not None and line == cut.said:
-            stop_in(cut.seconds)
+            after(cut.seconds, cut_power)
 
-    stop_in(timeout)
+    after(timeout, stop)
     try:
         began, preamble = _relay(machine, heard)
         machine.wait()
@@ -172,7 +181,7 @@ def boot(
         status = int((job / "status").read_text())
     except (OSError, ValueError):
         status = None
-    return Outcome(status, began, preamble)
+    return Outcome(status, began, preamble, was_cut.is_set())
 
 
 def _relay(machine: subprocess.Popen[bytes], heard: Callable[[str], None]) -> tuple[bool, str]:
