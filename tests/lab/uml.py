@@ -112,6 +112,8 @@ def _arguments(job: Path, disk: Path | None, cable: bool) -> list[str]:
         *front,
         *("linux.uml", f"mem={MEMORY}M", "root=/dev/root", "rootfstype=hostfs"),
         *("rootflags=/", "ro", "quiet", "con=null", "con0=fd:0,fd:1", *hardware),
+        # Its control socket; a machine that is cut off leaves it behind.
+        f"uml_dir={job}/uml/",
         *(f"macvnet_job={job}", "init=/bin/sh", "--", str(INIT)),
     ]
 
