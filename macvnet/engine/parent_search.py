@@ -51,6 +51,25 @@ def search(ctx: Context, network: Network) -> Found:
     return Found(same[0], True, None) if len(same) == 1 else Found(None, False, None)
 
 
+def lacking(ctx: Context, network: Network, found: Found) -> str:
+    """What has to come before the parent is there or can be made, in words; "" if nothing has."""
+    assert network.parent is not None
+    name = network.parent.name
+    if found.link is not None:
+        return ""
+    if found.made is None:
+        return f"the parent {name} is missing"
+    if not found.made.lower_name:
+        return ""
+    lower = links.by_name(ctx.netlink, found.made.lower_name)
+    if lower is None:
+        return f"the parent {name} is missing, and so is {found.made.lower_name} to make it on"
+    if not lower.up:
+        # A VLAN on it could not be set up.
+        return f"the parent {name} is missing, and {lower.name} to make it on is down"
+    return ""
+
+
 def ensure(ctx: Context, network: Network) -> LinkInfo:
     """The parent as it is now, re-made if it was macvnet's own and is missing.
 

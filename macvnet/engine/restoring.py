@@ -57,17 +57,25 @@ def restore(ctx: Context, *, wait: float) -> Restored:
 def foresee(ctx: Context) -> Restored:
     """What ``restore`` would make again now, and what it would wait for. Changes nothing."""
     found = checking.check(ctx, None)
-    waiting = [one for one in found if one.kind == checking.PARENT_MISSING]
-    blocked = {one.network.id for one in waiting if one.network is not None}
+    waiting = dict(_waiting(ctx))
     changes = [
         change
         for one in found
-        if one.network is not None and one.network.id not in blocked
+        if one.network is not None and one.network.id not in waiting
         for change in _foreseen(one.kind, one.network, one.endpoint)
     ]
     # Several networks can hang on one link.
     distinct = tuple(dict.fromkeys(changes))
-    return Restored((), tuple(str(one) for one in waiting), (), distinct)
+    return Restored((), tuple(waiting.values()), (), distinct)
+
+
+def _waiting(ctx: Context) -> Iterator[tuple[str, str]]:
+    """The networks whose parents have to come first: ID and words."""
+    for network in sorted(lookup.networks(ctx.reader), key=lambda each: each.created):
+        if network.state == ACTIVE and not network.config_only:
+            lacking = parent_search.lacking(ctx, network, parent_search.search(ctx, network))
+            if lacking:
+                yield network.id, f"network {network.name}: {lacking}"
 
 
 def _foreseen(kind: str, network: Network, endpoint: Endpoint | None) -> Iterator[Change]:
@@ -135,11 +143,15 @@ class _Run:
                 clear_abandoned(self.ctx, now)
             return
         before = parent_search.search(self.ctx, network)
+        lacking = parent_search.lacking(self.ctx, network, before)
+        if lacking:
+            self.pending.append(f"network {network.name}: {lacking}")
+            return
         try:
             link = parent_search.ensure(self.ctx, network)
-        except NotFound:
-            name = network.parent.name if network.parent else ""
-            self.pending.append(f"network {network.name}: the parent {name} is missing")
+        except NotFound as error:
+            # It went between two looks, and may come again.
+            self.pending.append(f"network {network.name}: {error.message}")
             return
         if before.link is None:
             self.made.append(f"link {link.name} for network {network.name}")

@@ -33,6 +33,7 @@ class LinkInfo(NamedTuple):
     """A link as the kernel shows it. ``lower`` is the lower link's ifindex or 0;
 
     ``lower_nsid`` the nsid of the namespace it is in, None where it is the same.
+    ``permanent_mac`` is the hardware's own, "" for a link on another one.
     """
 
     ifindex: int
@@ -97,7 +98,8 @@ def read(message: Any) -> LinkInfo:
         attributes.get("IFLA_IFNAME", ""),
         kind,
         attributes.get("IFLA_ADDRESS") or "",
-        attributes.get("IFLA_PERM_ADDRESS") or "",
+        # An ipvlan shows its lower link's as its own.
+        "" if attributes.get("IFLA_LINK") else attributes.get("IFLA_PERM_ADDRESS") or "",
         message["flags"],
         attributes.get("IFLA_MTU", 0),
         attributes.get("IFLA_LINK", 0) or 0,

@@ -93,16 +93,17 @@ def _register_bare_package() -> bool:
     return True
 
 
-def _classes() -> tuple[Any, Any, Any, Any]:
+def _classes() -> tuple[Any, Any, Any, Any, Any]:
+    from pyroute2.netlink import nla
     from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
     from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
     from pyroute2.netlink.rtnl.nsidmsg import nsidmsg
     from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-    return ifaddrmsg, ifinfmsg, nsidmsg, rtmsg
+    return ifaddrmsg, ifinfmsg, nsidmsg, rtmsg, nla
 
 
-def _light() -> tuple[Any, Any, Any, Any] | None:
+def _light() -> tuple[Any, Any, Any, Any, Any] | None:
     """The classes without the rest; None where that cannot be."""
     if not _register_bare_package():
         return None
@@ -125,13 +126,17 @@ _found = _light()
 LIGHT = _found is not None
 """True where the package's ``__init__`` was kept from running."""
 
-ifaddrmsg, ifinfmsg, _nsidmsg, rtmsg = _found or _classes()
-_MacvlanData: Any = ifinfmsg.ifinfo.macvlan_data
+ifaddrmsg, ifinfmsg, _nsidmsg, rtmsg, _nla = _found or _classes()
+_Attributes: Any = _nla
 _NsidMessage: Any = _nsidmsg
 
 
-class _IpvlanData(_MacvlanData):  # type: ignore[misc]  # pyroute2 is untyped
-    """ipvlan's attributes as in the kernel's if_link.h; pyroute2's lack the flags."""
+class _IpvlanData(_Attributes):  # type: ignore[misc]  # pyroute2 is untyped
+    """ipvlan's attributes as in the kernel's if_link.h; pyroute2's lack the flags.
+
+    Of no class that is used itself: pyroute2 would take that one's attributes for
+    this one's, once it has seen a message of its kind.
+    """
 
     prefix = "IFLA_"
     nla_map = (

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.kernel.steps import REQUEST, create, join, notes, refused
+from tests.kernel.steps import REQUEST, attach, create, join, notes, refused
 from tests.lab import Frame, Lab
 
 pytestmark = pytest.mark.needs("ipvlan")
@@ -145,3 +145,16 @@ def test_released_address_is_free_for_the_next(routed: Lab) -> None:
     routed.host.macvnet("disconnect", "net", one.target).checked()
     assert join(routed.host, third, "net").ip == "192.168.210.1"
     assert third.ping("192.168.210.2") and third.ping("192.168.210.254")
+
+
+@pytest.mark.needs("dummy")
+def test_ipvlan_beside_a_macvlan_in_one_command_has_its_own_mode(lab: Lab) -> None:
+    """Both are made in one process, and one is not described in the other's words."""
+    create(lab.host, "first", "--subnet=10.6.0.0/24")
+    words = ("-o", "ipvlan_mode=l2", "-o", "ipvlan_flag=private")
+    create(lab.host, "second", *IPVLAN, "--subnet=10.7.0.0/24", *words)
+    container = lab.container()
+    attach(lab.host, container, "--network", "first", "--network", "second")
+    data = container.link("eth1")["linkinfo"]["info_data"]
+    assert data["mode"] == "l2" and "private" in container.ip("-d", "link", "show", "eth1")
+    assert lab.host.macvnet("check").checked().lines == []

@@ -6,12 +6,16 @@ NIC, and the state on disk. ``tests.boots`` has two real ones.
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 
 from tests.kernel.steps import NOT_FOUND, create, join, networks, notes, refused
 from tests.kernel.trunk import after_reboot, on_vlan, route_vlans, vlan_of
 from tests.lab import Lab
 
+PENDING = 12
 SHARED = ("-o", "share_parent=true")
 
 
@@ -104,6 +108,34 @@ def test_sub_interface_whose_lower_link_is_missing_or_down_is_said_so(lab: Lab) 
         assert host.links() == ["lo", "eth0"] and container.links() == ["lo"]
         host.ip("link", "set", "eth0", "up")
         host.macvnet(*words).checked()
+        assert vlan_of(host, "eth0.50") == ("eth0", 50, True)
+
+
+@pytest.mark.needs("vlan")
+def test_restore_waits_until_the_lower_link_is_there_and_up(lab: Lab) -> None:
+    """It says which of the two it waits for, and a dry run does too."""
+    create(lab.host, "net", *on_vlan(50))
+    with after_reboot(lab) as host:
+        host.batch("link set eth0 down", "link set eth0 name wan0")
+        for words in (("restore", "--dry-run"), ("restore",)):
+            refused(host.macvnet(*words), PENDING, "network net", "eth0.50", "so is eth0")
+        host.ip("link", "set", "wan0", "name", "eth0")
+        for words in (("restore", "--dry-run"), ("restore",)):
+            refused(host.macvnet(*words), PENDING, "network net", "eth0.50", "eth0", "down")
+        host.ip("link", "set", "eth0", "name", "wan0")
+        assert host.links() == ["lo", "wan0"]
+
+        def arrive() -> None:
+            time.sleep(0.5)
+            host.ip("link", "set", "wan0", "name", "eth0")
+            time.sleep(0.5)
+            host.ip("link", "set", "eth0", "up")
+
+        arriving = threading.Thread(target=arrive)
+        arriving.start()
+        done = host.macvnet("restore", "--wait=60")
+        arriving.join()
+        assert done.checked().lines == ["link eth0.50 for network net"]
         assert vlan_of(host, "eth0.50") == ("eth0", 50, True)
 
 

@@ -98,17 +98,7 @@ class Lab:
     def _build(
         self, host: Sequence[str], router: Sequence[str], nics: int, default_route: bool
     ) -> None:
-        (self.folder / "config.toml").touch()
-        self.state_dir = self.folder / "state"
-        self.env = {
-            processes.MARK: self.id,
-            "MACVNET_STATE_DIR": str(self.state_dir),
-            "MACVNET_CONFIG": str(self.folder / "config.toml"),
-            "MACVNET_RUN_DIR": str(self.folder / "run"),
-            "NO_COLOR": "1",
-            "COLUMNS": "200",
-            "LC_ALL": "C.UTF-8",
-        }
+        self._surround(self.folder / "state")
         self.switch = self._add(Switch, "switch", NO_IPV6)
         self.switch.batch(
             f"link add {Switch.BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
@@ -123,6 +113,20 @@ class Lab:
         self.router.add_addresses(*router)
         if default_route:
             self.host.add_default(router[0].partition("/")[0])
+
+    def _surround(self, state_dir: Path) -> None:
+        """What macvnet goes by here, and nothing of the machine's."""
+        self.config.touch()
+        self.state_dir = state_dir
+        self.env = {
+            processes.MARK: self.id,
+            "MACVNET_STATE_DIR": str(state_dir),
+            "MACVNET_CONFIG": str(self.config),
+            "MACVNET_RUN_DIR": str(self.folder / "run"),
+            "NO_COLOR": "1",
+            "COLUMNS": "200",
+            "LC_ALL": "C.UTF-8",
+        }
 
     def _add(self, kind: type[M], name: str, prepare: str) -> M:
         machine = kind(self.env, name, processes.Holder(self.id, prepare))

@@ -9,6 +9,7 @@ same entry point with real file descriptors of its own.
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import importlib
 import io
@@ -32,6 +33,10 @@ IN_PROCESS = "MACVNET_TEST_INPROCESS"
 # The command inherits the streams' own ends there; only a real process has the real start.
 ALWAYS_SUBPROCESS = {"run"}
 ROOT = Path(__file__).resolve().parents[2]
+
+
+# Inside functions, by commands of every kind.
+IMPORTED_LATE = ("tomli", "difflib", "encodings.ascii")
 
 
 class CommandFailed(AssertionError):
@@ -144,12 +149,14 @@ def _struck() -> int:
 
 
 def load() -> None:
-    """Import all of macvnet, so that a forked command starts at once."""
+    """Import all that commands use, so that a forked one starts at once."""
     import macvnet
 
     for module in pkgutil.walk_packages(macvnet.__path__, "macvnet."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
+    for name in IMPORTED_LATE:
+        importlib.import_module(name)
     gc.freeze()
 
 
@@ -164,13 +171,14 @@ def _forked(
     kill_after: float | None = None,
 ) -> tuple[int, str, str]:
     load()
+    main = main or _installed()
     (out_read, out), (err_read, err) = os.pipe(), os.pipe()
     source = io.BytesIO() if stdin is None else io.BytesIO(stdin.encode())
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
     if pid == 0:
-        _child(argv, namespace, env, source.getvalue(), out, err, main or _installed())
+        _child(argv, namespace, env, source.getvalue(), out, err, main)
     os.close(out)
     os.close(err)
     texts = {out_read: b"", err_read: b""}
@@ -236,6 +244,7 @@ def _child(
         os._exit(status)
 
 
+@functools.cache
 def _installed() -> Callable[[], object]:
     """What the installed script calls."""
     (script,) = entry_points(group="console_scripts", name="macvnet")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import time
 from collections.abc import Iterator
 
 from tests.lab.processes import inside
@@ -47,6 +48,16 @@ def changes(*namespaces: int) -> Iterator[list[str]]:
         yield found
         for opened in sockets:
             found += _drained(opened)
+
+
+def quiet(*namespaces: int, seconds: float = 1.0) -> bool:
+    """Wait until nothing has happened there for ``seconds``; False after 30 times that."""
+    for _ in range(30):
+        with changes(*namespaces) as found:
+            time.sleep(seconds)
+        if not found:
+            return True
+    return False
 
 
 def _drained(opened: socket.socket) -> list[str]:

@@ -33,6 +33,11 @@ mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs -o mode=1777 tmpfs /var/tmp
 mount --bind /usr/lib/uml/modules /lib/modules
 mount -t hostfs none /run/job -o "$macvnet_job"
+if [ -n "$macvnet_disk" ]; then
+    [ -e "$macvnet_disk" ] || mknod "$macvnet_disk" b 98 0
+    mkdir /run/disk
+    mount -t ext4 "$macvnet_disk" /run/disk || poweroff -f
+fi
 
 # IPv6 first: it is a module here, and the others look for it when they start.
 modprobe -a ipv6 dummy macvlan ipvlan 8021q veth bridge bonding vrf

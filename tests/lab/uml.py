@@ -19,8 +19,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.lab import processes
 
@@ -29,6 +30,10 @@ INIT = Path(__file__).with_name("uml-init.sh")
 MEMORY = 1024  # MiB
 BEGIN = "=== User Mode Linux begins"
 END = "=== User Mode Linux ends"
+POWER_OFF_SECONDS = 20.0
+"""How long the machine may take to go off when its work is done; the result is out by then."""
+CABLE = ("02:00:5e:00:53:01", "02:00:5e:00:53:02")
+"""The permanent MACs of eth0 and eth1 where they are plugged into each other."""
 
 
 class Unusable(Exception):
@@ -57,27 +62,82 @@ def _memory_folder(fallback: Path) -> str:
 
 
 class Outcome:
-    """``status`` of the work, None if it never ended; all that was printed, if nothing began."""
+    """``status`` of the work, None if it never ended; all that was printed, if nothing began.
 
-    def __init__(self, status: int | None, began: bool, preamble: str) -> None:
+    ``cut``: the power was cut, as wanted.
+    """
+
+    def __init__(self, status: int | None, began: bool, preamble: str, cut: bool) -> None:
         self.status = status
         self.began = began
         self.preamble = preamble
+        self.cut = cut
+
+    def __str__(self) -> str:
+        if not self.began:
+            return f"User Mode Linux did not start:\n{self.preamble}"
+        return "it did not finish" if self.status is None else f"exit status {self.status}"
 
 
-def boot(script: str, job: Path, *, timeout: float) -> Outcome:
-    """Run a shell script inside; its folder ``job`` is /run/job there, its output comes live."""
+class Cut(NamedTuple):
+    """A power cut ``seconds`` after the work has printed the line ``said``."""
+
+    said: str
+    seconds: float
+
+
+def make_disk(path: Path) -> None:
+    """An empty ext4 file system in a file, to be a machine's disk."""
+    with path.open("wb") as file:
+        file.truncate(64 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", str(path)], check=True)
+
+
+def _arguments(job: Path, disk: Path | None, cable: bool) -> list[str]:
+    """What makes a machine: the programs in front of linux.uml, and its own arguments."""
+    # In a PID namespace, because its helper processes would survive its violent end.
+    front = ["setpriv", "--pdeathsig", "KILL", "--", "unshare", "--pid", "--fork", "--kill-child"]
+    hardware = []
+    if cable:
+        # The cable is a pair of UDP ports, in a namespace where they are free.
+        front += ["--net", "--", "sh", "-c", 'ip link set lo up; exec "$@"', "sh"]
+        for number, mac in enumerate(CABLE):
+            ports = f"{7001 + number},{7002 - number}"
+            hardware.append(f"eth{number}=ucast,{mac},127.0.0.1,{ports}")
+    else:
+        front.append("--")
+    if disk is not None:
+        hardware += [f"ubd0={disk}", "macvnet_disk=/dev/ubda"]
+    return [
+        *front,
+        *("linux.uml", f"mem={MEMORY}M", "root=/dev/root", "rootfstype=hostfs"),
+        *("rootflags=/", "ro", "quiet", "con=null", "con0=fd:0,fd:1", *hardware),
+        # Its control socket; a machine that is cut off leaves it behind.
+        f"uml_dir={job}/uml/",
+        *(f"macvnet_job={job}", "init=/bin/sh", "--", str(INIT)),
+    ]
+
+
+def boot(
+    script: str,
+    job: Path,
+    *,
+    timeout: float,
+    disk: Path | None = None,
+    cable: bool = False,
+    cut: Cut | None = None,
+) -> Outcome:
+    """Run a shell script inside; its folder ``job`` is /run/job there, its output comes live.
+
+    ``disk`` (of ``make_disk``) is mounted on /run/disk: unlike the job's folder it
+    has a page cache of its own, so what was not synced is lost in a power cut.
+    With ``cable`` there are eth0 and eth1, plugged into each other.
+    """
     check_usable()
     (job / "work.sh").write_text(script)
+    (job / "status").unlink(missing_ok=True)
     machine = subprocess.Popen(
-        [
-            # In a PID namespace, because its helper processes would survive its violent end.
-            *("setpriv", "--pdeathsig", "KILL", "--"),
-            *("unshare", "--pid", "--fork", "--kill-child", "--"),
-            *("linux.uml", f"mem={MEMORY}M", "root=/dev/root", "rootfstype=hostfs"),
-            *("rootflags=/", "ro", "quiet", "con=null", "con0=fd:0,fd:1"),
-            *(f"macvnet_job={job}", "init=/bin/sh", "--", str(INIT)),
-        ],
+        _arguments(job, disk, cable),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -91,13 +151,30 @@ def boot(script: str, job: Path, *, timeout: float) -> Outcome:
         except ProcessLookupError:
             pass
 
-    watch = threading.Timer(timeout, stop)
-    watch.start()
+    was_cut = threading.Event()
+    timers: list[threading.Timer] = []
+
+    def cut_power() -> None:
+        was_cut.set()
+        stop()
+
+    def after(seconds: float, action: Callable[[], None]) -> None:
+        timers.append(threading.Timer(seconds, action))
+        timers[-1].start()
+
+    def heard(line: str) -> None:
+        if line == END:
+            after(POWER_OFF_SECONDS, stop)
+        elif cut is not None and line == cut.said:
+            after(cut.seconds, cut_power)
+
+    after(timeout, stop)
     try:
-        began, preamble = _relay(machine)
+        began, preamble = _relay(machine, heard)
         machine.wait()
     finally:
-        watch.cancel()
+        for timer in timers:
+            timer.cancel()
         stop()
         machine.wait()
         if machine.stdout:
@@ -106,15 +183,16 @@ def boot(script: str, job: Path, *, timeout: float) -> Outcome:
         status = int((job / "status").read_text())
     except (OSError, ValueError):
         status = None
-    return Outcome(status, began, preamble)
+    return Outcome(status, began, preamble, was_cut.is_set())
 
 
-def _relay(machine: subprocess.Popen[bytes]) -> tuple[bool, str]:
+def _relay(machine: subprocess.Popen[bytes], heard: Callable[[str], None]) -> tuple[bool, str]:
     """Pass the work's output on, without what the kernel says before and after."""
     assert machine.stdout is not None
     began, ended, preamble = False, False, ""
     for raw in machine.stdout:
         text = raw.decode(errors="replace").replace("\r", "")
+        heard(text.rstrip())
         if text.startswith(BEGIN):
             began = True
         elif text.startswith(END):
@@ -154,12 +232,8 @@ def run(argv: Sequence[str], *, timeout: float, env: dict[str, str] | None = Non
 
 
 def _status(outcome: Outcome, timeout: float) -> int:
-    if not outcome.began:
-        print(outcome.preamble, end="")
-        print("User Mode Linux did not start", file=sys.stderr)
-        return 1
     if outcome.status is None:
-        print(f"User Mode Linux did not finish within {timeout:.0f} s", file=sys.stderr)
+        print(f"User Mode Linux, at most {timeout:.0f} s: {outcome}", file=sys.stderr)
         return 1
     return outcome.status
 

@@ -43,3 +43,16 @@ def test_pyroute2_imported_before_is_used_as_it_is() -> None:
     assert isinstance(modules, list)
     assert "pyroute2.iproute" in modules
     assert (flags, mode, lower) == (2, 1, 7)
+
+
+MACVLAN_FIRST = """
+from macvnet.kernel import links, messages
+request = links.add(links.LinkPlan("macvlan", (("IFLA_MACVLAN_MODE", "bridge"),)), "y", lower=7)
+messages.encode(request.message, request.kind, request.flags, 1)
+"""
+
+
+def test_a_macvlan_s_message_before_changes_nothing_in_an_ipvlan_s() -> None:
+    """pyroute2 prepares a class on its first use, and takes a subclass of it for prepared too."""
+    _, _, flags, mode, lower = report(MACVLAN_FIRST)
+    assert (flags, mode, lower) == (2, 1, 7)
