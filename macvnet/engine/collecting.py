@@ -68,7 +68,7 @@ def see_death(ctx: Context, endpoint: Endpoint) -> Endpoint:
         tx.put(keys.endpoint(endpoint.id), seen.to_json())
         return seen
 
-    return ctx.store.transact(write)
+    return ctx.store.transact(write, durable=False)
 
 
 def collect(ctx: Context, *, grace: float | None, dry_run: bool) -> tuple[Change, ...]:

@@ -141,7 +141,7 @@ def _reserve(ctx: Context, network: Network, reservation: Reservation) -> tuple[
     make_way(ctx, network, wanted.addresses.values(), wanted.mac)
     while True:
         try:
-            return ctx.store.transact(reservation.write)
+            return ctx.store.transact(reservation.write, durable=False)
         except Exhausted:
             if not reclaim(ctx, network):
                 raise

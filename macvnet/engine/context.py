@@ -110,7 +110,7 @@ class Context:
             if tx.get(keys.META_INSTALLATION) is None:
                 tx.create(keys.META_INSTALLATION, {"id": chance.token(16)})
 
-        store.transact(write)
+        store.transact(write, durable=False)
 
     def close(self) -> None:
         for opened in (self._store, self._reader, self._netlink):

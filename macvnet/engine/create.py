@@ -40,7 +40,7 @@ def create(ctx: Context, request: CreateRequest, *, dry_run: bool = False) -> Cr
         network = drafted.network
         with Undo(ctx.note) as undo:
             undo.push(f"network {network.name}", lambda: _withdraw(ctx, network.id))
-            store.transact(lambda tx: _record(ctx, tx, drafted))
+            store.transact(lambda tx: _record(ctx, tx, drafted), durable=False)
             if drafted.plans:
                 install_pools(store, network.segment, network.id, network.name, drafted.plans)
             active = network._replace(state=ACTIVE, parent=_parent(ctx, drafted))

@@ -79,7 +79,7 @@ def disconnect_target(
                     if endpoint.sandbox.key == key:
                         take_out(ctx, at, endpoint, elect=True)
                     else:
-                        roll_back(ctx, endpoint)
+                        roll_back(ctx, endpoint, durable=True)
     return tuple(changes)
 
 
@@ -116,7 +116,7 @@ def disconnect_vanished(
             changes += removals(network, endpoint)
             if not dry_run:
                 with ctx.sandbox_lock(endpoint.sandbox.cookie):
-                    roll_back(ctx, endpoint)
+                    roll_back(ctx, endpoint, durable=True)
     return tuple(changes)
 
 

@@ -23,7 +23,7 @@ def disconnect_forced(
         endpoint = by_endpoint(ctx, network, container)
     if not dry_run:
         with ctx.sandbox_lock(endpoint.sandbox.cookie):
-            roll_back(ctx, endpoint)
+            roll_back(ctx, endpoint, durable=True)
     return removals(network, endpoint)
 
 

@@ -41,10 +41,11 @@ def members_of(reader: Reader, sandbox_key: str) -> list[tuple[Network, Endpoint
     return found
 
 
-def roll_back(ctx: Context, endpoint: Endpoint) -> None:
+def roll_back(ctx: Context, endpoint: Endpoint, *, durable: bool = False) -> None:
     """Undo an endpoint that a command left unfinished, or whose target no name leads to.
 
-    First the link goes, if its namespace still lives, then the record.
+    First the link goes, if its namespace still lives, then the record. ``durable``
+    where somebody is told that it is gone.
     """
     network = network_of(ctx.store, endpoint)
     if network is not None:
@@ -60,7 +61,7 @@ def roll_back(ctx: Context, endpoint: Endpoint) -> None:
         if now is not None and now.sandbox == endpoint.sandbox:
             forget(tx, network_of(tx, now), now)
 
-    ctx.store.transact(write)
+    ctx.store.transact(write, durable=durable)
 
 
 def finish_unfinished(ctx: Context, sandbox_key: str) -> None:
@@ -86,7 +87,7 @@ def settle(ctx: Context, endpoint: Endpoint) -> None:
         if network is not None:
             endpoint_link.remove_by_nsid(ctx, driver(network.driver), endpoint)
         without = endpoint._replace(state=JOINED, ifindex=0)
-        ctx.store.transact(lambda tx: _replace(tx, endpoint, without))
+        ctx.store.transact(lambda tx: _replace(tx, endpoint, without), durable=False)
 
 
 def _replace(tx: Transaction, old: Endpoint, new: Endpoint) -> None:

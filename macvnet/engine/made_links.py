@@ -108,7 +108,7 @@ def _make(ctx: Context, made: MadeLink) -> LinkInfo:
     except NetlinkError as error:
         raise explain.link_refused(error, made.kind, made.lower_name, made.name) from None
     known = made._replace(ifindex=link.ifindex, boot_id=ctx.boot_id)
-    ctx.store.transact(lambda tx: tx.put(keys.made_link(made.name), known.to_json()))
+    ctx.store.transact(lambda tx: tx.put(keys.made_link(made.name), known.to_json()), durable=False)
     found = links.by_index(netlink, link.ifindex)
     return found or link
 

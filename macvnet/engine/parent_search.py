@@ -123,7 +123,7 @@ def _adopt_or_remake(ctx: Context, name: str) -> LinkInfo:
         ifindex=0,
         boot_id=ctx.boot_id,
     )
-    ctx.store.transact(lambda tx: tx.put(keys.made_link(name), again.to_json()))
+    ctx.store.transact(lambda tx: tx.put(keys.made_link(name), again.to_json()), durable=False)
     link = made_links.make(ctx, again)
     ctx.note(f"the link {name} was missing and has been made again")
     return link

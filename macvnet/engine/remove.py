@@ -33,7 +33,7 @@ def remove_locked(ctx: Context, network: Network) -> tuple[Change, ...]:
     _refuse_living(ctx, network, dead)
     for endpoint in dead:
         roll_back(ctx, endpoint)
-    ctx.store.transact(lambda tx: _begin(tx, network.id))
+    ctx.store.transact(lambda tx: _begin(tx, network.id), durable=False)
     finish(ctx, network)
     return made
 
@@ -46,7 +46,7 @@ def finish(ctx: Context, network: Network) -> None:
         stays = made_links.unmake(ctx, ours)
         if stays:
             ctx.note(stays)
-        ctx.store.transact(lambda tx: tx.delete(keys.made_link(name)))
+        ctx.store.transact(lambda tx: tx.delete(keys.made_link(name)), durable=False)
     uninstall_pools(ctx.store, network.segment, network)
 
     def end(tx: Transaction) -> None:

@@ -98,4 +98,4 @@ def _rebind(ctx: Context, record: Endpoint) -> None:
             tx.put(keys.endpoints_of_sandbox(record.sandbox.key, record.id), {})
         tx.put(keys.endpoint(record.id), record.to_json())
 
-    ctx.store.transact(write)
+    ctx.store.transact(write, durable=False)

@@ -100,7 +100,7 @@ def uninstall_pools(store: Store, segment: str, network: Network) -> None:
         _unregister(tx, segment, pool)
 
     for pool in network.pools:
-        while store.transact(partial(_forget_runs, pool=pool)):
+        while store.transact(partial(_forget_runs, pool=pool), durable=False):
             pass
     reservations = [
         (pool, address, reservation)
@@ -133,7 +133,7 @@ def _in_chunks(
         return reached
 
     while position < len(items):
-        position = store.transact(chunk)
+        position = store.transact(chunk, durable=False)
 
 
 def _hull(pool: Pool) -> Interval | None:
@@ -305,4 +305,4 @@ def _write_runs(store: Store, segment: str, plan: PoolPlan) -> None:
         return index, start
 
     while done < len(plan.allowed):
-        done, begin = store.transact(chunk)
+        done, begin = store.transact(chunk, durable=False)

@@ -70,7 +70,7 @@ def register(
         refuse_taken(tx, identity.name)
         tx.put(key, record)
 
-    engine.store.transact(write)
+    engine.store.transact(write, durable=False)
 
 
 def refuse_taken(reader: Reader, name: str) -> None:
@@ -114,4 +114,4 @@ def forget(engine: Networks, identity: Identity) -> None:
         if record is not None and record["id"] == identity.id:
             tx.delete(key)
 
-    engine.store.transact(write)
+    engine.store.transact(write, durable=False)

@@ -73,20 +73,22 @@ class Backend(Protocol):
         """Rows with low <= key < high, in order; ``high`` "" means no upper end."""
         ...
 
-    def session(self, *, write: bool) -> AbstractContextManager[None]:
+    def session(self, *, write: bool, durable: bool = True) -> AbstractContextManager[None]:
         """One view of the data, until the end of the block.
 
         With ``write``, a kind that can lock does so here, before anything is
         read, and what is committed inside cannot conflict. A kind that cannot
         lets ``commit`` raise StoreConflict. Leaving it without a commit
-        changes nothing.
+        changes nothing. Not ``durable``: what is committed inside may be lost
+        with the power, until the next durable commit.
         """
         ...
 
     def commit(self, operations: Sequence[Operation], guards: Sequence[Guard] = ()) -> None:
         """All operations or none; StoreConflict when a guard does not hold.
 
-        At most MAX_OPERATIONS operations (ValueError beyond). Durable when it returns.
+        At most MAX_OPERATIONS operations (ValueError beyond). Durable when it
+        returns, unless the session is not.
         """
         ...
 

@@ -61,8 +61,12 @@ class Store:
         rows = self.backend.scan(low, high, limit=limit, reverse=reverse)
         return [(row.key, decoded(row.key, row.text)) for row in rows]
 
-    def transact(self, function: Callable[[Transaction], T]) -> T:
+    def transact(self, function: Callable[[Transaction], T], *, durable: bool = True) -> T:
         """Run ``function`` and commit what it wrote, all or nothing.
+
+        Not ``durable``: every process sees it, and a crash of this one loses
+        nothing, but a loss of power may undo it until the next durable commit.
+        For intents: without power the links they announce are gone too.
 
         It runs again when somebody else changed what it had read (never so
         with the embedded store, which is locked for the duration), so it must
@@ -70,7 +74,7 @@ class Store:
         if the state cannot be written.
         """
         for _ in range(ATTEMPTS):
-            with self.backend.session(write=True):
+            with self.backend.session(write=True, durable=durable):
                 transaction = Transaction(self.backend)
                 result = function(transaction)
                 operations = transaction.operations

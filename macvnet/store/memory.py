@@ -58,7 +58,7 @@ class MemoryBackend:
             return [self._rows[key] for key in (reversed(keys) if reverse else keys)]
 
     @contextmanager
-    def session(self, *, write: bool) -> Iterator[None]:
+    def session(self, *, write: bool, durable: bool = True) -> Iterator[None]:
         """Nothing is locked: commits are optimistic."""
         yield
 

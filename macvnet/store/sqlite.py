@@ -90,8 +90,12 @@ class SqliteBackend:
         return self._rows(_DOWNWARDS if reverse else _UPWARDS, values)
 
     @contextmanager
-    def session(self, *, write: bool) -> Iterator[None]:
-        """One view of the data; with ``write``, under the write lock."""
+    def session(self, *, write: bool, durable: bool = True) -> Iterator[None]:
+        """One view of the data; with ``write``, under the write lock.
+
+        Not durable means that the log is written and not synced. It is one
+        file: the next commit that syncs it syncs what came before, too.
+        """
         if write and self.read_only:
             raise StoreError("the state was opened for reading only")
         with self._lock:
@@ -104,6 +108,9 @@ class SqliteBackend:
                 raise RuntimeError("a session inside a session")
             with self._turn(write):
                 with self._explained():
+                    if write:
+                        level = "FULL" if durable else "NORMAL"
+                        connection.execute(f"PRAGMA synchronous = {level}")
                     connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
                 try:
                     yield

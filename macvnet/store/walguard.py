@@ -31,11 +31,15 @@ class _Guard(NamedTuple):
 # guard goes only after the last connection.
 _guards: dict[tuple[int, int], _Guard] = {}
 _lock = threading.Lock()
+# Whose ``leave`` came while the lock was held: the garbage collector closes a
+# store at any moment, also in the middle of ``enter``, in the same thread.
+_left: list[tuple[int, int]] = []
 
 
 def enter(path: str) -> tuple[int, int]:
     """Guard the file from now on; returns what ``leave`` needs. OSError if it cannot be opened."""
     with _lock:
+        _let_go()
         status = os.stat(path)
         key = (status.st_dev, status.st_ino)
         guard = _guards.get(key)
@@ -46,7 +50,17 @@ def enter(path: str) -> tuple[int, int]:
 
 def leave(key: tuple[int, int]) -> None:
     """One connection to the file, closed already, needs no guard any more."""
-    with _lock:
+    _left.append(key)
+    if _lock.acquire(blocking=False):
+        try:
+            _let_go()
+        finally:
+            _lock.release()
+
+
+def _let_go() -> None:
+    while _left:
+        key = _left.pop()
         descriptor, users = _guards.pop(key)
         if users > 1:
             _guards[key] = _Guard(descriptor, users - 1)

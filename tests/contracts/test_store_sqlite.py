@@ -385,3 +385,51 @@ def test_log_stays_short_where_every_process_commits_once(state: Path) -> None:
     log = (state / "state.db-wal").stat().st_size
     assert log < 2 * module.CHECKPOINT_BYTES
     assert open_store(str(state)).get("k") == 3 * module.CHECKPOINT_PAGES - 1
+
+
+def test_intents_are_written_and_not_synced_until_the_next_durable_commit(state: Path) -> None:
+    """By SQLite's own setting: 1 writes the log, 2 syncs it too, with all that is in it."""
+    code = (
+        "import sys\n"
+        "from macvnet.store import open_store\n"
+        "store = open_store(sys.argv[1])\n"
+        "store.get('k')\n"
+        "for number, durable in enumerate(sys.argv[2:]):\n"
+        "    store.transact(lambda tx: tx.put('k', number), durable=durable == 'durable')\n"
+        "print(store.backend._connection.execute('PRAGMA synchronous').fetchone()[0])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    put(open_store(str(state)), "k", "before")
+    for words, level in ((["no"], "1"), (["no", "durable"], "2"), (["durable", "no"], "1")):
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(state), *words],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip() == level
+    # Whatever its level, the next process sees it.
+    assert open_store(str(state), read_only=True).get("k") == 1
+
+
+def test_a_store_that_is_collected_while_another_opens_is_let_go(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The garbage collector closes stores in the middle of anything, in the same thread."""
+    other = open_store(str(state.parent / "other"))
+    put(other, "k", 1)
+    real = walguard._locked
+
+    def locked(path: str) -> int:
+        if path.startswith(str(state)):
+            other.close()
+        return real(path)
+
+    monkeypatch.setattr(walguard, "_locked", locked)
+    store = open_store(str(state))
+    put(store, "k", 1)
+    store.close()
+    put(other, "k", 2)
+    other.close()
+    assert walguard._left == []

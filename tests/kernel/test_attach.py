@@ -17,6 +17,7 @@ from tests.kernel.steps import (
     notes,
     refused,
 )
+from tests.kernel.trunk import settled
 from tests.lab import Lab
 
 SHARED = ("-o", "parent=eth0", "-o", "share_parent=true")
@@ -114,7 +115,7 @@ def test_failed_batch_keeps_what_was_there_before(three: Lab) -> None:
     """An earlier endpoint, and its default route."""
     container = three.container()
     join(three.host, container, "a")
-    before = container.snapshot()
+    before = settled(container, "eth0")
     words = ("--network=b,gw-priority=9", "--network=c,ip=10.3.0.1")
     assert three.host.macvnet("attach", *words, container.target).status == CONFLICT
     assert before.changes(container.snapshot()) == []
