@@ -32,8 +32,11 @@ def take_out(ctx: Context, at: Inside, endpoint: Endpoint, *, elect: bool) -> No
         name = network.parent.name if network.parent else ""
         parent = links.by_name(ctx.netlink, name) if name else None
         link = endpoint_link.find(ctx, kind, endpoint, at, parent)
-        if link is not None:
+        if link is not None and endpoint.parent_mac:
+            # The parent gets its MAC back when the link is really gone.
             endpoint_link.remove(link, at)
+        elif link is not None:
+            endpoint_link.remove_soon(ctx, link, at)
         endpoint_link.restore_parent_mac(ctx, endpoint, parent)
 
     def write(tx: Transaction) -> None:

@@ -205,6 +205,24 @@ def remove(link: LinkInfo, at: Inside) -> None:
             raise KernelRefused(f"remove {link.name}", error.errno, error.text) from None
 
 
+def remove_soon(ctx: Context, link: LinkInfo, at: Inside) -> None:
+    """Remove the link, and go on when it is out of the target.
+
+    The kernel lets whoever asked wait some 20 ms longer, until nobody can be
+    using it any more; nothing that follows depends on that.
+    """
+    try:
+        inside(ctx, at.target).netlink.change_soon(
+            links.delete(link.ifindex, link.name), lambda: not at.netlink.has(link.ifindex)
+        )
+    except NetlinkError as error:
+        if error.errno != errno.ENODEV:
+            raise KernelRefused(f"remove {link.name}", error.errno, error.text) from None
+    except OSError:
+        # No process more can be had.
+        remove(link, at)
+
+
 def remove_tagged(driver: Driver, endpoint: Endpoint, at: Inside) -> None:
     """Undo: remove the link just made, under whichever of its names; fine if there is none."""
     for link in links.all_links(at.netlink):

@@ -14,16 +14,15 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 import socket
 import struct
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import NoReturn
 
 from macvnet.addresses import IPV4, Address
 from macvnet.errors import MacvnetError
+from macvnet.kernel import detached
 from macvnet.kernel.namespaces import Namespace, entered, socket_cookie
 from macvnet.records import NamedTuple
 
@@ -99,8 +98,7 @@ def announce(items: Iterable[Item], *, rate: int = 10) -> None:
         for item in dict.fromkeys(planned.item for planned in at_once):
             alive.send(item, [planned.frame for planned in at_once if planned.item == item])
         later = [planned for planned in later if planned.item not in alive.gone]
-        if later:
-            _detach(alive, later, time.monotonic())
+        _leave(alive, later, time.monotonic())
     except (OSError, MacvnetError):
         return
 
@@ -200,14 +198,22 @@ class _Sender:
         self._places = places
         self._libc = ctypes.CDLL(None, use_errno=True)
         self.gone: set[int] = set()
+        self.used: list[socket.socket] = []
+
+    def close(self) -> None:
+        """Close the sockets that were used."""
+        for opened in self.used:
+            opened.close()
+        self.used.clear()
 
     def send(self, item: int, frames: Sequence[bytes]) -> None:
         try:
             for place in self._places[item][1:]:
-                self._opened(place).close()
-            with self._opened(self._places[item][0]) as opened:
-                for frame in frames:
-                    opened.send(frame)
+                self.used.append(self._opened(place))
+            opened = self._opened(self._places[item][0])
+            self.used.append(opened)
+            for frame in frames:
+                opened.send(frame)
         except (OSError, MacvnetError):
             # ENETDOWN, ENXIO, ENODEV, no such namespace: whichever, it is over for this one.
             self.gone.add(item)
@@ -230,48 +236,29 @@ class _Sender:
         return opened
 
 
-def _detach(sender: _Sender, frames: list[Planned], began: float) -> None:
-    """Send the rest from a process of its own session, which nobody has to wait for.
+def _leave(sender: _Sender, frames: list[Planned], began: float) -> None:
+    """Send the rest from a process that nobody has to wait for.
 
-    Forked twice, so that a long-lived caller gets no zombie.
+    Closing a packet socket waits for the kernel's other readers (an RCU grace
+    period, 10 ms and more), so that is left to it too: once ours are closed,
+    its own are the last ones, and the pipe tells when.
     """
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    told, tell = os.pipe2(os.O_CLOEXEC)
+    used = [opened.fileno() for opened in sender.used]
+
+    def work() -> int:
+        os.read(told, 1)
+        os.close(told)
+        sender.close()
+        _pace(sender, frames, began)
+        return 0
+
     try:
-        first = os.fork()
-        if first == 0:
-            _become_detached(sender, frames, began)
+        detached.leave(work, keep=(told, *used), name=PROCESS_NAME)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-    os.waitpid(first, 0)
-
-
-def _become_detached(sender: _Sender, frames: list[Planned], began: float) -> NoReturn:
-    # _exit and nothing else: neither the caller's buffers nor its exit handlers are ours.
-    try:
-        os.setsid()
-        if os.fork() == 0:
-            _let_go()
-            _pace(sender, frames, began)
-    finally:
-        os._exit(0)
-
-
-def _let_go() -> None:
-    """Drop all that was inherited: streams, store, locks, directory, signal handlers."""
-    for fd in [int(name) for name in os.listdir("/proc/self/fd")]:
-        try:
-            os.close(fd)
-        except OSError:
-            continue
-    for _ in range(3):
-        os.open(os.devnull, os.O_RDWR)
-    os.chdir("/")
-    with open("/proc/self/comm", "w", encoding="ascii") as comm:
-        comm.write(PROCESS_NAME)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
-    signal.set_wakeup_fd(-1)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        os.close(told)
+        sender.close()
+        os.close(tell)
 
 
 def _pace(sender: _Sender, frames: list[Planned], began: float) -> None:
@@ -280,6 +267,7 @@ def _pace(sender: _Sender, frames: list[Planned], began: float) -> None:
             continue
         time.sleep(max(0.0, began + planned.delay - time.monotonic()))
         sender.send(planned.item, [planned.frame])
+        sender.close()
         # Late (a busy or suspended machine): all that follows moves with it, as far apart
         # as planned and no closer.
         began = max(began, time.monotonic() - planned.delay)

@@ -10,11 +10,13 @@ import errno
 import fcntl
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
 from macvnet.errors import KernelRefused, PermissionDenied
+from macvnet.kernel import detached
 from macvnet.kernel.constants import NAME_MAX
 from macvnet.kernel.messages import decode, encode, ifaddrmsg, ifinfmsg, nsidmsg, rtmsg
 from macvnet.kernel.namespaces import Namespace, entered, socket_cookie
@@ -31,7 +33,7 @@ NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLMSGERR_ATTR_MSG = 1
 
-SIOCGIFFLAGS, SIOCGIFINDEX = 0x8913, 0x8933
+SIOCGIFNAME, SIOCGIFFLAGS, SIOCGIFINDEX = 0x8910, 0x8913, 0x8933
 
 SOL_NETLINK = 270
 NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 10, 11, 12
@@ -47,6 +49,8 @@ REPLY_SECONDS = 30.0
 ABSENT = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EINVAL)
 """What the kernel answers where there is no such object."""
 PIPELINED = 64
+PROCESS_NAME = "macvnet-wait"
+"""What ps shows of the process that waits for the kernel in our place."""
 
 
 class NetlinkError(KernelRefused):
@@ -125,12 +129,39 @@ class Rtnetlink:
         try:
             self._receive(self._sequence, single=True)
         except NetlinkError as error:
-            if error.errno == errno.EPERM:
-                what = f"for 'ip {request.command}'" if request.command else "to make links"
-                raise PermissionDenied(
-                    f"the capability CAP_NET_ADMIN is missing {what}", "run macvnet as root"
-                ) from None
-            raise
+            raise _refusal(error, request) from None
+
+    def change_soon(self, request: Request, done: Callable[[], bool]) -> None:
+        """Send a request that changes something and takes the kernel long, without waiting.
+
+        A process of its own waits for the acknowledgement; this returns as soon
+        as ``done``. Only for this socket's own use: it is gone afterwards.
+        Raises as ``change``.
+        """
+        if request.command:
+            self.tell(f"ip {request.command}")
+        flags = request.flags | NLM_F_REQUEST | NLM_F_ACK
+        self._sequence += 1
+        data = encode(request.message, request.kind, flags, self._sequence)
+
+        def work() -> int:
+            self._socket.send(data)
+            try:
+                self._receive(self._sequence, single=True)
+            except NetlinkError as error:
+                return min(error.errno, 255)
+            return 0
+
+        with self:
+            child = detached.leave(work, keep=(self._socket.fileno(),), name=PROCESS_NAME)
+        deadline = time.monotonic() + REPLY_SECONDS
+        while not done():
+            status = detached.ended(child)
+            if status == 0:
+                return
+            if status is not None or time.monotonic() > deadline:
+                raise _refusal(NetlinkError(status or errno.ETIMEDOUT), request)
+            time.sleep(0.0003)
 
     def tell(self, command: str) -> None:
         """Trace what is about to be done in the namespace, as a command."""
@@ -226,6 +257,17 @@ class Rtnetlink:
         answer = self._ioctl(SIOCGIFFLAGS, name)
         return None if answer is None else int(struct.unpack_from("=H", answer, 16)[0])
 
+    def has(self, ifindex: int) -> bool:
+        """Whether there is a link with that index (netdevice(7), SIOCGIFNAME); waits for nobody."""
+        try:
+            request = struct.pack("=16si20x", b"", ifindex)
+            fcntl.ioctl(self._socket.fileno(), SIOCGIFNAME, request)
+        except OSError as error:
+            if error.errno == errno.ENODEV:
+                return False
+            raise NetlinkError(error.errno or errno.EIO) from None
+        return True
+
     def _ioctl(self, number: int, name: str) -> bytes | None:
         request = name.encode()
         if len(request) > NAME_MAX:
@@ -271,6 +313,15 @@ class Rtnetlink:
             return self._socket.recv(1 << 18)
         except TimeoutError:
             raise NetlinkError(errno.ETIMEDOUT) from None
+
+
+def _refusal(error: NetlinkError, request: Request) -> NetlinkError | PermissionDenied:
+    if error.errno != errno.EPERM:
+        return error
+    what = f"for 'ip {request.command}'" if request.command else "to make links"
+    return PermissionDenied(
+        f"the capability CAP_NET_ADMIN is missing {what}", "run macvnet as root"
+    )
 
 
 def _messages(data: bytes) -> Iterator[bytes]:

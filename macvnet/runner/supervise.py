@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
+from macvnet.kernel import detached
 from macvnet.runner import libc, terminal
 from macvnet.runner.launch import Launched
 
@@ -110,6 +111,7 @@ class _Loop:
     def _pass_signals(self) -> None:
         for received in libc.read_signals(self._signals):
             if received.number == signal.SIGCHLD:
+                detached.reap()
                 continue
             if received.number == signal.SIGWINCH and self._master >= 0:
                 terminal.copy_size(self._master)

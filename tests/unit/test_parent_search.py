@@ -37,7 +37,9 @@ def link(ifindex: int, name: str, permanent_mac: str = MAC) -> LinkInfo:
 def test_it_is_the_only_link_with_its_permanent_mac(
     monkeypatch: pytest.MonkeyPatch, present: list[LinkInfo], found: str | None, renamed: bool
 ) -> None:
+    by_name = {one.name: one for one in present}
     monkeypatch.setattr(links, "all_links", lambda netlink: present)
+    monkeypatch.setattr(links, "by_name", lambda netlink, name: by_name.get(name))
     ctx = SimpleNamespace(reader=Store(MemoryBackend()), netlink=None, boot_id="this boot")
     seen = parent_search.search(cast(Context, ctx), NETWORK)
     assert (seen.link.name if seen.link else None, seen.renamed) == (found, renamed)
