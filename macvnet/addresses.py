@@ -7,14 +7,13 @@ they are read back with the C library's parser, which costs nothing to import.
 
 from __future__ import annotations
 
-import socket
-
+from macvnet import sockets
 from macvnet.records import NamedTuple
 
 IPV4 = 4
 IPV6 = 6
 WIDTH = {IPV4: 32, IPV6: 128}
-_AF = {IPV4: socket.AF_INET, IPV6: socket.AF_INET6}
+_AF = {IPV4: sockets.AF_INET, IPV6: sockets.AF_INET6}
 
 
 class Address(NamedTuple):
@@ -28,7 +27,7 @@ class Address(NamedTuple):
         """Read canonical text ('192.0.2.1', '2001:db8::1'); ValueError if it is not one."""
         family = IPV6 if ":" in text else IPV4
         try:
-            packed = socket.inet_pton(_AF[family], text)
+            packed = sockets.inet_pton(_AF[family], text)
         except (OSError, UnicodeError, ValueError) as error:
             raise ValueError(f"{text!r} is not an IP address") from error
         return cls(family, int.from_bytes(packed, "big"))
@@ -43,7 +42,7 @@ class Address(NamedTuple):
         return sort_key(self.family, self.value)
 
     def __str__(self) -> str:
-        return socket.inet_ntop(_AF[self.family], self.packed)
+        return sockets.inet_ntop(_AF[self.family], self.packed)
 
 
 class Interval(NamedTuple):

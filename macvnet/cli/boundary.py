@@ -6,18 +6,18 @@ Nothing else prints an error of its own or ends the process.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
 
 import click
 
+from macvnet import signals
 from macvnet.cli.invocation import Invocation, OutputClosed, flush
 from macvnet.errors import Interrupted, MacvnetError, UsageError
 from macvnet.text import printable
 
-BROKEN_PIPE = 128 + signal.SIGPIPE
+BROKEN_PIPE = 128 + signals.SIGPIPE
 
 
 class Stop(KeyboardInterrupt):
@@ -30,16 +30,16 @@ class Stop(KeyboardInterrupt):
 
 def _stop(number: int, frame: FrameType | None) -> None:
     # One is enough: what follows is the undoing, which must not be cut short.
-    for again in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(again, signal.SIG_IGN)
+    for again in (signals.SIGINT, signals.SIGTERM, signals.SIGHUP):
+        signals.signal(again, signals.SIG_IGN)
     raise Stop(number)
 
 
 def listen() -> None:
     """Turn SIGINT, SIGTERM and SIGHUP into an orderly end. Ignored ones (nohup) stay ignored."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
-            signal.signal(number, _stop)
+    for number in (signals.SIGINT, signals.SIGTERM, signals.SIGHUP):
+        if signals.getsignal(number) in (signals.SIG_DFL, signals.default_int_handler):
+            signals.signal(number, _stop)
 
 
 def guarded(invocation: Invocation, work: Callable[[], int]) -> int:
@@ -94,7 +94,7 @@ def _reported(invocation: Invocation, work: Callable[[], int]) -> int:
     except Stop as stop:
         return _tell(invocation, Interrupted(stop.number))
     except (KeyboardInterrupt, click.Abort):
-        return _tell(invocation, Interrupted(signal.SIGINT))
+        return _tell(invocation, Interrupted(signals.SIGINT))
     except OutputClosed:
         return BROKEN_PIPE
     except Exception as error:

@@ -5,6 +5,7 @@ Knows click; must not know the engine, nor any single command.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +143,7 @@ class Command(_Docker):
     """One command. ``aliases`` are other words for it, shown in its help.
 
     One that has ``--dry-run`` changes something, and is ``logged`` by default.
+    One that is ``lasting`` can go on for long.
     """
 
     def __init__(
@@ -151,9 +153,11 @@ class Command(_Docker):
         params: Sequence[click.Parameter],
         aliases: tuple[str, ...] = (),
         logged: bool | None = None,
+        lasting: bool = False,
         **attributes: Any,
     ) -> None:
         self.aliases = aliases
+        self.lasting = lasting
         changes = any(param.name == DRY_RUN for param in params)
         self.logged = changes if logged is None else logged
         self.globals = global_options()
@@ -166,6 +170,8 @@ class Command(_Docker):
         return super().parse_args(ctx, [*line.flags, "--", *line.positionals])
 
     def invoke(self, ctx: click.Context) -> Any:
+        if self.lasting:
+            gc.enable()
         if self.logged and not ctx.params.get(DRY_RUN):
             ctx.obj.begin()
         return super().invoke(ctx)

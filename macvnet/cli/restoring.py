@@ -20,6 +20,7 @@ from macvnet.text import printable
         help="Wait so long for parents that are missing (default: 0).",
     ),
     dry_run(),
+    lasting=True,
     epilog="""
 Examples:
   macvnet restore

@@ -32,6 +32,7 @@ from macvnet.cli.parameters import Flag, command, dry_run
         shell_complete=suggest.commands,
     ),
     context_settings={"allow_interspersed_args": False},
+    lasting=True,
     epilog="""
 Examples:
   macvnet run --net lan -it -- /bin/sh

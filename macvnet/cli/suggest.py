@@ -162,9 +162,9 @@ def endpoint_options(ctx: click.Context, param: click.Parameter, typed: str) -> 
 
 def drivers(ctx: click.Context, param: click.Parameter, typed: str) -> Items:
     """The drivers."""
-    from macvnet.drivers import drivers
+    from macvnet.drivers import MODULES
 
-    return _values("", drivers())
+    return _values("", MODULES)
 
 
 def ipam_drivers(ctx: click.Context, param: click.Parameter, typed: str) -> Items:
@@ -176,8 +176,7 @@ def ipam_drivers(ctx: click.Context, param: click.Parameter, typed: str) -> Item
 
 def driver_options(ctx: click.Context, param: click.Parameter, typed: str) -> Items:
     """``-o KEY=VALUE`` of the driver on the line."""
-    from macvnet import option_keys
-    from macvnet.drivers import drivers
+    from macvnet import drivers, option_keys
     from macvnet.engine import suggesting
 
     key, equals, _ = typed.partition("=")
@@ -191,8 +190,8 @@ def driver_options(ctx: click.Context, param: click.Parameter, typed: str) -> It
         return _items(suggesting.parents(), before)
     if key == "segment":
         return _values(before, suggesting.segments(ctx.obj.reader))
-    table = drivers()
-    return _values(before, table[driver].WORDS.get(key, ()) if driver in table else ())
+    known = drivers.driver(driver).WORDS.get(key, ()) if driver in drivers.MODULES else ()
+    return _values(before, known)
 
 
 def ls_filters(ctx: click.Context, param: click.Parameter, typed: str) -> Items:
@@ -213,7 +212,7 @@ def _filters(
     ctx: click.Context, param: click.Parameter, typed: str, known: tuple[str, ...]
 ) -> Items:
     from macvnet.cli import filters
-    from macvnet.drivers import drivers
+    from macvnet.drivers import MODULES
 
     key, equals, value = typed.partition("=")
     if not equals:
@@ -226,7 +225,7 @@ def _filters(
         return _items(suggesting.networks(ctx.obj.reader, value), "name=")
     choices = {
         "dangling": (filters.TRUE[0], filters.FALSE[0]),
-        "driver": (*drivers(), "null"),
+        "driver": (*MODULES, "null"),
         "scope": ("local",),
         "type": ("custom", "builtin"),
     }

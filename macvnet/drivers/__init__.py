@@ -52,17 +52,16 @@ class Driver(Protocol):
         """Where announcements go out: True parent, False endpoint, None not at all."""
 
 
-def drivers() -> dict[str, Driver]:
-    """Every driver by its name."""
-    from macvnet.drivers import ipvlan, macvlan
-
-    return {macvlan.NAME: macvlan, ipvlan.NAME: ipvlan}
+MODULES = {"macvlan": "macvnet.drivers.macvlan", "ipvlan": "macvnet.drivers.ipvlan"}
+"""Every driver: its name and its module, which is loaded when it is asked for."""
 
 
 def driver(name: str) -> Driver:
     """The driver of that name; InvalidRequest if there is none."""
-    table = drivers()
-    if name not in table:
-        guess = nearest(name, table) or "macvlan"
+    if name not in MODULES:
+        guess = nearest(name, MODULES) or "macvlan"
         raise InvalidRequest(f"there is no driver {quoted(name)}", f"--driver {guess}")
-    return table[name]
+    import importlib
+
+    found: Driver = importlib.import_module(MODULES[name])
+    return found

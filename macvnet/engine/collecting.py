@@ -14,7 +14,6 @@ from macvnet import chance, keys
 from macvnet.addresses import Address
 from macvnet.engine import lookup
 from macvnet.engine.context import Context
-from macvnet.engine.disconnect import removals
 from macvnet.engine.liveness import alive, network_of, roll_back
 from macvnet.ipam.segment import lease_holder
 from macvnet.kernel import nsid
@@ -73,6 +72,8 @@ def see_death(ctx: Context, endpoint: Endpoint) -> Endpoint:
 
 def collect(ctx: Context, *, grace: float | None, dry_run: bool) -> tuple[Change, ...]:
     """Free what dead sandboxes hold. ``grace`` in seconds; None: as configured."""
+    from macvnet.engine.disconnect import removals
+
     limit = ctx.settings.grace if grace is None else grace
     changes: list[Change] = []
     for _, record in ctx.reader.scan(keys.ENDPOINTS):

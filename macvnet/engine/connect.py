@@ -10,7 +10,6 @@ from macvnet.drivers import Driver, driver
 from macvnet.engine import election, endpoint_link, parent_search
 from macvnet.engine.collecting import make_way, reclaim, sweep_some
 from macvnet.engine.context import Context
-from macvnet.engine.disconnect import take_out
 from macvnet.engine.endpoint_link import Inside
 from macvnet.engine.joining import Joining, establish, refuse_overlap, routes_of
 from macvnet.engine.liveness import alive, finish_unfinished, members_of, roll_back
@@ -121,10 +120,16 @@ def _join(
     network, endpoint = _reserve(ctx, step.network, reservation)
     plan = Joining(step.driver, network, endpoint, parent, step.wanted.ifname, step.wanted.sysctls)
     made, item = establish(ctx, plan, at, undo)
-    undo.push(f"the record of {endpoint.owner}", lambda: take_out(ctx, at, made, elect=True))
+    undo.push(f"the record of {endpoint.owner}", lambda: _leave(ctx, at, made))
     if item is not None:
         items.append(item)
     return Connected(network, made)
+
+
+def _leave(ctx: Context, at: Inside, endpoint: Endpoint) -> None:
+    from macvnet.engine.disconnect import take_out
+
+    take_out(ctx, at, endpoint, elect=True)
 
 
 def _parent(ctx: Context, network: Network) -> LinkInfo:

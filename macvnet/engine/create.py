@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from macvnet import chance, keys
-from macvnet.engine import made_links
+from macvnet.engine import lookup, made_links
 from macvnet.engine.context import Context
 from macvnet.engine.create_notes import notes_for
 from macvnet.engine.drafting import Draft, draft
@@ -91,7 +91,7 @@ def _record(ctx: Context, tx: Transaction, draft: Draft) -> None:
     tx.create(keys.request(network.id), draft.request._asdict())
     if prospect is None:
         return
-    known = made_links.recorded(tx, prospect.name)
+    known = lookup.made_link(tx, prospect.name)
     if prospect.link is None:
         intended = made_links.intended(ctx, prospect, network.id)
         others = known.users if known else ()
@@ -111,7 +111,7 @@ def _parent(ctx: Context, draft: Draft) -> Parent | None:
         return None
     link = prospect.link
     if link is None:
-        made = made_links.recorded(ctx.store, prospect.name)
+        made = lookup.made_link(ctx.store, prospect.name)
         if made is None:
             raise Conflict(f"the record of {prospect.name} has vanished", "try again")
         link = made_links.make(ctx, made)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from macvnet import keys
 from macvnet.errors import Conflict, InvalidRequest, NotFound
-from macvnet.model import Endpoint, Network
+from macvnet.model import Endpoint, MadeLink, Network
 from macvnet.store import Reader
 from macvnet.text import nearest, quoted
 
@@ -56,6 +56,12 @@ def known(reader: Reader, term: str) -> Network | None:
 def networks(reader: Reader) -> list[Network]:
     """Every network."""
     return [Network.from_json(record) for _, record in reader.scan(keys.NETWORKS)]
+
+
+def made_link(reader: Reader, name: str) -> MadeLink | None:
+    """The record of a link that macvnet made on the host, or None."""
+    data = reader.get(keys.made_link(name))
+    return MadeLink.from_json(data) if data else None
 
 
 def endpoint(reader: Reader, endpoint_id: str) -> Endpoint | None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 from macvnet import chance, keys
+from macvnet.engine import lookup
 from macvnet.engine.context import Context
 from macvnet.engine.parents import Prospect, in_use_by, link_local, uppers_of
 from macvnet.errors import Conflict, KernelRefused, MacvnetError
@@ -20,17 +21,11 @@ from macvnet.kernel.constants import VLAN_8021Q
 from macvnet.kernel.links import IFF_UP, LinkInfo
 from macvnet.kernel.rtnetlink import NetlinkError
 from macvnet.model import LinkPlan, MadeLink
-from macvnet.store import Reader, Transaction
+from macvnet.store import Transaction
 from macvnet.text import quoted
 
 RELEASE_SECONDS = 2.0
 """How long the kernel may take to free the macvlans of a namespace that died (measured: 20 ms)."""
-
-
-def recorded(reader: Reader, name: str) -> MadeLink | None:
-    """The record of a link that macvnet made, or None."""
-    data = reader.get(keys.made_link(name))
-    return MadeLink.from_json(data) if data else None
 
 
 def intended(ctx: Context, prospect: Prospect, network_id: str) -> MadeLink:
@@ -51,14 +46,14 @@ def intended(ctx: Context, prospect: Prospect, network_id: str) -> MadeLink:
 
 def add_user(tx: Transaction, name: str, network_id: str) -> None:
     """Note that a network uses a link of macvnet's, if it is one."""
-    made = recorded(tx, name)
+    made = lookup.made_link(tx, name)
     if made is not None and network_id not in made.users:
         tx.put(keys.made_link(name), made._replace(users=(*made.users, network_id)).to_json())
 
 
 def drop_user(tx: Transaction, name: str, network_id: str) -> None:
     """Note that a network no longer uses a link of macvnet's."""
-    made = recorded(tx, name)
+    made = lookup.made_link(tx, name)
     if made is not None and network_id in made.users:
         users = tuple(user for user in made.users if user != network_id)
         tx.put(keys.made_link(name), made._replace(users=users).to_json())

@@ -6,8 +6,8 @@ name is gone and exactly one link has its permanent address (IFLA_PERM_ADDRESS).
 
 from __future__ import annotations
 
-from macvnet import chance, keys
-from macvnet.engine import made_links, parents
+from macvnet import keys
+from macvnet.engine import lookup
 from macvnet.engine.context import Context
 from macvnet.errors import NotFound
 from macvnet.kernel import links
@@ -34,7 +34,7 @@ def search(ctx: Context, network: Network) -> Found:
     recorded = network.parent
     if recorded is None:
         return Found(None, False, None)
-    made = made_links.recorded(ctx.reader, recorded.name)
+    made = lookup.made_link(ctx.reader, recorded.name)
     if made is None and recorded.boot_id == ctx.boot_id:
         # Before the name: by now another link may have that, with other neighbours behind it.
         link = links.by_index(ctx.netlink, recorded.ifindex)
@@ -82,51 +82,19 @@ def ensure(ctx: Context, network: Network) -> LinkInfo:
     found = search(ctx, network)
     if found.made is None:
         if found.link is None:
-            raise NotFound(f"the parent {quoted(name)} was not found on this host", "ip -br link")
+            raise missing(name)
         return found.link
+    from macvnet.engine import made_links, remaking
+
     if found.link is not None and made_links.is_link(made_links.find(ctx, found.made), found.link):
         return found.link
     with ctx.structure_lock():
-        return _adopt_or_remake(ctx, name)
+        return remaking.adopt_or_remake(ctx, name)
 
 
-def _adopt_or_remake(ctx: Context, name: str) -> LinkInfo:
-    made = made_links.recorded(ctx.store, name)
-    link = links.by_name(ctx.netlink, name)
-    if made is None:
-        if link is None:
-            raise NotFound(f"the parent {quoted(name)} was not found on this host", "ip -br link")
-        return link
-    if link is not None:
-        if not made_links.is_link(made_links.find(ctx, made), link):
-            ctx.store.transact(lambda tx: tx.delete(keys.made_link(name)))
-            ctx.note(
-                f"the link {name} was made by somebody else since boot: it is used as it is, and "
-                "macvnet will not remove it"
-            )
-        return link
-    lower = links.by_name(ctx.netlink, made.lower_name) if made.lower_name else None
-    if made.lower_name and lower is None:
-        raise NotFound(
-            f"the parent {quoted(name)} is missing, and so is {quoted(made.lower_name)} to make it "
-            "on",
-            "ip -br link",
-        )
-    if lower is not None:
-        parents.refuse_present_vlan(links.all_links(ctx.netlink), lower, made.vlan_id)
-    if made.boot_id == ctx.boot_id and not made.ifindex:
-        # A command died while it made the link: what it began is under the tag's name.
-        made_links.discard(ctx, made)
-    again = made._replace(
-        tag=f"mv{chance.token(6)}",
-        lower=lower.ifindex if lower else 0,
-        ifindex=0,
-        boot_id=ctx.boot_id,
-    )
-    ctx.store.transact(lambda tx: tx.put(keys.made_link(name), again.to_json()), durable=False)
-    link = made_links.make(ctx, again)
-    ctx.note(f"the link {name} was missing and has been made again")
-    return link
+def missing(name: str) -> NotFound:
+    """The refusal where there is no such parent, and none to be made."""
+    return NotFound(f"the parent {quoted(name)} was not found on this host", "ip -br link")
 
 
 def as_parent(ctx: Context, recorded: Parent, link: LinkInfo) -> Parent:

@@ -41,7 +41,7 @@ def remove_locked(ctx: Context, network: Network) -> tuple[Change, ...]:
 def finish(ctx: Context, network: Network) -> None:
     """What follows once a network is marked as being removed; can be run again after a crash."""
     name = network.parent.name if network.parent else ""
-    ours = made_links.recorded(ctx.store, name) if name else None
+    ours = lookup.made_link(ctx.store, name) if name else None
     if ours is not None and not ours.users:
         stays = made_links.unmake(ctx, ours)
         if stays:
@@ -109,7 +109,7 @@ def changes(ctx: Context, network: Network) -> tuple[Change, ...]:
     found = [Change("remove", "network", f"{network.name} {network.id[:12]}")]
     found += [Change("remove", "pool", str(pool.subnet)) for pool in network.pools]
     name = network.parent.name if network.parent else ""
-    made: MadeLink | None = made_links.recorded(ctx.reader, name) if name else None
+    made: MadeLink | None = lookup.made_link(ctx.reader, name) if name else None
     if made is not None and set(made.users) <= {network.id}:
         link = made_links.find(ctx, made)
         if link is not None:

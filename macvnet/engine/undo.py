@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from types import TracebackType
 
+from macvnet import signals
 from macvnet.errors import MacvnetError
 
-_HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_HELD = (signals.SIGINT, signals.SIGTERM, signals.SIGHUP)
 
 
 class Undo:
@@ -38,7 +38,7 @@ class Undo:
     ) -> None:
         if error is None:
             return
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+        before = signals.pthread_sigmask(signals.SIG_BLOCK, _HELD)
         try:
             while self._steps:
                 what, step = self._steps.pop()
@@ -47,4 +47,4 @@ class Undo:
                 except (MacvnetError, OSError) as failure:
                     self._note(f"could not undo: {what}: {failure}")
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            signals.pthread_sigmask(signals.SIG_SETMASK, before)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import struct
 import sys
 from collections.abc import Sequence
 from typing import Any
 
+from macvnet import sockets
 from macvnet.addresses import IPV4, IPV6, WIDTH, Address
 from macvnet.kernel.messages import attributes, ifaddrmsg, rtmsg
 from macvnet.kernel.rtnetlink import (
@@ -46,8 +46,8 @@ _IFADDRMSG = struct.Struct("=BBBBI")
 _RTM_TABLE, _RTM_TYPE = 16 + 4, 16 + 7
 """Where a route's message has its table and its type."""
 
-_FAMILY = {IPV4: socket.AF_INET, IPV6: socket.AF_INET6}
-_FROM_AF = {socket.AF_INET: IPV4, socket.AF_INET6: IPV6}
+_FAMILY = {IPV4: sockets.AF_INET, IPV6: sockets.AF_INET6}
+_FROM_AF = {sockets.AF_INET: IPV4, sockets.AF_INET6: IPV6}
 
 
 class AddressInfo(NamedTuple):

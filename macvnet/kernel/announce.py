@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-import socket
 import struct
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 
+from macvnet import sockets
 from macvnet.addresses import IPV4, Address
 from macvnet.errors import MacvnetError
 from macvnet.kernel import detached
@@ -198,7 +198,7 @@ class _Sender:
         self._places = places
         self._libc = ctypes.CDLL(None, use_errno=True)
         self.gone: set[int] = set()
-        self.used: list[socket.socket] = []
+        self.used: list[sockets.socket] = []
 
     def close(self) -> None:
         """Close the sockets that were used."""
@@ -218,15 +218,15 @@ class _Sender:
             # ENETDOWN, ENXIO, ENODEV, no such namespace: whichever, it is over for this one.
             self.gone.add(item)
 
-    def _opened(self, place: _Place) -> socket.socket:
+    def _opened(self, place: _Place) -> sockets.socket:
         """A packet socket on the link. Protocol 0: it receives nothing."""
         with Namespace.open(place.origin) as namespace, entered(namespace):
-            opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+            opened = sockets.socket(sockets.AF_PACKET, sockets.SOCK_RAW | sockets.SOCK_CLOEXEC, 0)
         try:
             if socket_cookie(opened) != place.cookie:
                 raise OSError("another namespace is there now")
             # By index, not by name as Python's own bind has it: names change.
-            address = struct.pack("=HHiHBB8x", socket.AF_PACKET, 0, place.ifindex, 0, 0, 0)
+            address = struct.pack("=HHiHBB8x", sockets.AF_PACKET, 0, place.ifindex, 0, 0, 0)
             if self._libc.bind(opened.fileno(), address, len(address)) != 0:
                 number = ctypes.get_errno()
                 raise OSError(number, os.strerror(number))

@@ -7,10 +7,12 @@ files, directory, signal handlers, session. Must not know the work.
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Collection
 
+from macvnet import signals
+
 _left: list[int] = []
+_DEFAULT = (signals.SIGINT, signals.SIGTERM, signals.SIGHUP, signals.SIGQUIT, signals.SIGCHLD)
 
 
 def leave(work: Callable[[], int], *, keep: Collection[int], name: str) -> int:
@@ -20,7 +22,7 @@ def leave(work: Callable[[], int], *, keep: Collection[int], name: str) -> int:
     is its exit status. ``name`` is what ps shows of it (15 characters).
     """
     # The child must not take a signal that was meant for us for its own.
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    blocked = signals.pthread_sigmask(signals.SIG_BLOCK, signals.valid_signals())
     try:
         child = os.fork()
         if child == 0:
@@ -32,7 +34,7 @@ def leave(work: Callable[[], int], *, keep: Collection[int], name: str) -> int:
             finally:
                 os._exit(status)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        signals.pthread_sigmask(signals.SIG_SETMASK, blocked)
     _left.append(child)
     return child
 
@@ -69,7 +71,7 @@ def _let_go(keep: frozenset[int], name: str) -> None:
     os.chdir("/")
     with open("/proc/self/comm", "w", encoding="ascii") as comm:
         comm.write(name)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
-    signal.set_wakeup_fd(-1)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in _DEFAULT:
+        signals.signal(number, signals.SIG_DFL)
+    signals.set_wakeup_fd(-1)
+    signals.pthread_sigmask(signals.SIG_SETMASK, ())

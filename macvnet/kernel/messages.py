@@ -20,7 +20,14 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from macvnet import sockets
+
 _ATTRIBUTE = struct.Struct("=HH")
+_PLUGINS = "pyroute2.netlink.rtnl.ifinfmsg.plugins"
+_UNREAD = (
+    *("bond", "can", "geneve", "gtp", "ipoib", "ipvlan", "team", "tun", "tuntap"),
+    *("vrf", "vti", "vti6", "vxlan", "xfrm"),
+)
 
 
 class _Later(types.ModuleType):
@@ -66,6 +73,23 @@ def _platform() -> types.ModuleType:
     return module
 
 
+def _socket() -> types.ModuleType:
+    """What the classes use of socket: addresses to bytes and back."""
+    module = types.ModuleType("socket")
+    vars(module).update(vars(sockets), AddressFamily=int)
+    return module
+
+
+def _plugins() -> dict[str, types.ModuleType]:
+    """Kinds of link whose attributes macvnet does not read: their modules stay unread too."""
+    found = {}
+    for kind in _UNREAD:
+        module = types.ModuleType(f"{_PLUGINS}.{kind}")
+        vars(module)[kind] = None
+        found[module.__name__] = module
+    return found
+
+
 def _stand_ins() -> dict[str, types.ModuleType]:
     logging = _Later("logging")
     vars(logging)["getLogger"] = _Logger
@@ -73,7 +97,9 @@ def _stand_ins() -> dict[str, types.ModuleType]:
     return {
         "logging": logging,
         "platform": _platform(),
+        "socket": _socket(),
         **{name: _Later(name) for name in names},
+        **_plugins(),
     }
 
 
@@ -127,6 +153,9 @@ LIGHT = _found is not None
 """True where the package's ``__init__`` was kept from running."""
 
 ifaddrmsg, ifinfmsg, _nsidmsg, rtmsg, _nla = _found or _classes()
+for _kind in _UNREAD:
+    # Shown as the bytes they are.
+    ifinfmsg.ifinfo.data_map.pop(_kind, None)
 _Attributes: Any = _nla
 _NsidMessage: Any = _nsidmsg
 

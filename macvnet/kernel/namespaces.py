@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
+from macvnet import sockets
 from macvnet.errors import KernelRefused, NotFound, PermissionDenied
 
 CLONE_NEWNET = 0x40000000
@@ -100,7 +100,7 @@ class Namespace:
     def cookie(self) -> int:
         """The kernel's 64-bit number of the namespace (SO_NETNS_COOKIE, Linux 5.14)."""
         if self._cookie is None:
-            with entered(self), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+            with entered(self), sockets.socket(sockets.AF_UNIX, sockets.SOCK_DGRAM) as probe:
                 self._cookie = socket_cookie(probe)
         return self._cookie
 
@@ -139,10 +139,10 @@ class Namespace:
         self.close()
 
 
-def socket_cookie(sock: socket.socket) -> int:
+def socket_cookie(sock: sockets.socket) -> int:
     """The cookie of the namespace a socket was made in. KernelRefused before Linux 5.14."""
     try:
-        raw = sock.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
+        raw = sock.getsockopt(sockets.SOL_SOCKET, SO_NETNS_COOKIE, 8)
     except OSError as error:
         raise KernelRefused(
             "tell network namespaces apart (SO_NETNS_COOKIE)",

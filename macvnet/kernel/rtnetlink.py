@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import socket
 import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
+from macvnet import sockets
 from macvnet.errors import KernelRefused, PermissionDenied
 from macvnet.kernel import detached
 from macvnet.kernel.constants import NAME_MAX
@@ -335,9 +335,9 @@ def _messages(data: bytes) -> Iterator[bytes]:
         offset += (length + 3) & ~3
 
 
-def _open_socket() -> socket.socket:
-    opened = socket.socket(
-        socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
+def _open_socket() -> sockets.socket:
+    opened = sockets.socket(
+        sockets.AF_NETLINK, sockets.SOCK_RAW | sockets.SOCK_CLOEXEC, sockets.NETLINK_ROUTE
     )
     for option in (NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK):
         try:
@@ -345,7 +345,7 @@ def _open_socket() -> socket.socket:
         except OSError:
             # Older kernels lack one or the other: answers are then terser, not wrong.
             continue
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    opened.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 1 << 20)
     opened.settimeout(REPLY_SECONDS)
     opened.bind((0, 0))
     return opened

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
 import threading
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
+
+from macvnet import signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,13 +65,13 @@ def _queue(descriptor: int, seconds: float) -> None:
     def too_long(number: int, frame: FrameType | None) -> None:
         raise TimeoutError
 
-    before = signal.signal(signal.SIGALRM, too_long)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signals.signal(signals.SIGALRM, too_long)
+    signals.setitimer(signals.ITIMER_REAL, seconds)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signals.setitimer(signals.ITIMER_REAL, 0)
+        signals.signal(signals.SIGALRM, before)
 
 
 def _ask_again(descriptor: int, seconds: float) -> None:

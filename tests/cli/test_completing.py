@@ -16,7 +16,7 @@ from macvnet.cli import completing, filters, wanted
 from macvnet.cli.completing import COMMAND, DIRECTORIES, FILES, OPEN, WORDS, Answer
 from macvnet.cli.main import COMMANDS, walk
 from macvnet.cli.parameters import Command, Flag
-from macvnet.drivers import drivers
+from macvnet.drivers import MODULES, driver
 from macvnet.engine import suggesting
 from macvnet.errors import InvalidRequest
 from macvnet.ipam.runs import OpenRuns
@@ -163,7 +163,7 @@ def test_drivers_however_the_flag_is_written(flag: str) -> None:
         assert offered("create -dm|") == ["-dmacvlan"]
         return
     before = flag.rpartition(" ")[2].rstrip("|")
-    assert offered(f"create {flag}") == [before + name for name in drivers()]
+    assert offered(f"create {flag}") == [before + name for name in MODULES]
 
 
 def test_options_of_the_driver_that_is_on_the_line() -> None:
@@ -176,20 +176,20 @@ def test_options_of_the_driver_that_is_on_the_line() -> None:
     assert "parent=" not in offered("create -o parent=eth0 -o |")
 
 
-@pytest.mark.parametrize("name", drivers())
+@pytest.mark.parametrize("name", MODULES)
 def test_values_of_options_are_those_that_the_driver_takes(name: str) -> None:
-    driver = drivers()[name]
+    chosen = driver(name)
     for key in (*option_keys.OF_DRIVER[name], *option_keys.COMMON):
         words = [word.rpartition("=")[2] for word in offered(f"create -d {name} -o {key}=|")]
-        if key in driver.WORDS:
-            assert words == list(driver.WORDS[key])
+        if key in chosen.WORDS:
+            assert words == list(chosen.WORDS[key])
             for word in words:
-                driver.parse({key: word})
+                chosen.parse({key: word})
         elif key not in ("parent", "segment"):
             # Free text: one nobody would guess is accepted or a number is wanted.
             assert words == []
             with pytest.raises(InvalidRequest, match="range"):
-                driver.parse({key: "x"})
+                chosen.parse({key: "x"})
 
 
 def test_parents_are_the_links_of_this_host() -> None:
