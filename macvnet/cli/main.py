@@ -126,12 +126,12 @@ def _standard_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def main() -> None:
-    """Entry point of the executable."""
+def main() -> int:
+    """One call of the executable; its exit status."""
     if sys.argv[1:2] == [COMPLETE]:
         from macvnet.cli import shells
 
         shells.complete(sys.argv[2:])
     _standard_streams()
     boundary.listen()
-    sys.exit(run(sys.argv[1:]))
+    return run(sys.argv[1:])

@@ -20,7 +20,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from macvnet import sockets
+from macvnet import signals, sockets
 
 _ATTRIBUTE = struct.Struct("=HH")
 _PLUGINS = "pyroute2.netlink.rtnl.ifinfmsg.plugins"
@@ -73,10 +73,10 @@ def _platform() -> types.ModuleType:
     return module
 
 
-def _socket() -> types.ModuleType:
-    """What the classes use of socket: addresses to bytes and back."""
-    module = types.ModuleType("socket")
-    vars(module).update(vars(sockets), AddressFamily=int)
+def _plain(name: str, like: types.ModuleType, **more: Any) -> types.ModuleType:
+    """A standard module without its enumerations."""
+    module = types.ModuleType(name)
+    vars(module).update(vars(like), **more)
     return module
 
 
@@ -97,7 +97,8 @@ def _stand_ins() -> dict[str, types.ModuleType]:
     return {
         "logging": logging,
         "platform": _platform(),
-        "socket": _socket(),
+        "socket": _plain("socket", sockets, AddressFamily=int),
+        "signal": _plain("signal", signals),
         **{name: _Later(name) for name in names},
         **_plugins(),
     }

@@ -181,7 +181,7 @@ def test_who_may_not_read_the_state_is_offered_the_rest(state: Path) -> None:
     # As a library's: what this interpreter is made of may be out of a stranger's reach.
     program = "import os, sys; from macvnet.cli import formats, main, shells\n"
     program += "import click.shell_completion, macvnet.engine.suggesting, macvnet.store.sqlite\n"
-    program += "os.setuid(int(sys.argv.pop(1))); main.main()"
+    program += "os.setuid(int(sys.argv.pop(1))); sys.exit(main.main())"
 
     def ask(*words: str) -> bytes:
         argv = [sys.executable, "-c", program, str(nobody.pw_uid), "__complete", *words]
@@ -209,7 +209,7 @@ from macvnet.cli import main, shells
 from macvnet.store import sqlite
 shells.PATIENCE = 0.2
 sqlite.SqliteBackend.scan = lambda *given, **bounds: time.sleep(3600)
-main.main()
+sys.exit(main.main())
 """
     argv = [sys.executable, "-c", program, "__complete", *RM]
     assert silent(subprocess.run(argv, capture_output=True, timeout=60)) == b""
@@ -245,7 +245,7 @@ def last(status):
     sys.stderr.flush()
     leave(status)
 os._exit = last
-main.main()
+sys.exit(main.main())
 """
 
 HEAVY = ("pyroute2", "netaddr", "rich", "tomli", "difflib", "asyncio", "dataclasses", "subprocess")

@@ -33,7 +33,7 @@ class Slow(FakeEngine):
         return [network(f"n{i}", i % 255) for i in range(int(os.environ.get("MANY", "1")))]
 
 main.Invocation = lambda: Invocation(Slow(network("lan", 1)))
-main.main()
+sys.exit(main.main())
 """
 
 
