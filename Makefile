@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test check unit kernel uml parity docs completions soak clean
 SOAK = 200
+ACTS = 50000
 PYTEST = .venv/bin/python -m pytest
 ROOT = test "$$(id -u)" = 0 || { echo "macvnet: make $@ needs root, because it makes network namespaces: sudo make $@" >&2; exit 1; }
 
@@ -25,8 +26,8 @@ uml:     ## All kernel tests inside User Mode Linux, with every kind of link (ro
 	@$(ROOT); .ci/setup test; .venv/bin/python -m tests.lab.uml --everything tests/kernel
 parity:  ## The same command lines through a real dockerd and through macvnet (root)
 	@$(ROOT); .ci/setup test; $(PYTEST) tests/parity
-soak:    ## What takes long: SOAK=200 power cuts in User Mode Linux (root)
-	@$(ROOT); .ci/setup test; MACVNET_SOAK_CUTS=$(SOAK) $(PYTEST) -o python_files='soak_*.py' tests/soak
+soak:    ## What takes long: SOAK=200 power cuts, ACTS=50000 things done by a crowd (root)
+	@$(ROOT); .ci/setup test; MACVNET_SOAK_CUTS=$(SOAK) MACVNET_SOAK_ACTS=$(ACTS) $(PYTEST) -o python_files='soak_*.py' tests/soak
 docs:    ## Write docs/reference and man anew, from the program
 	@.ci/setup tools; .venv/bin/python -m tests.docs.reference; .venv/bin/python -m tests.docs.manual
 completions: ## Write completions anew, from the program

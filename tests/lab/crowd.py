@@ -16,7 +16,8 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from tests.lab import Lab, Named
+from macvnet.store import open_store
+from tests.lab import Lab, Named, books
 
 PARENTS = ("eth0", "eth1", "eth2")
 KILL_SHARE = 0.15
@@ -236,3 +237,41 @@ def ipv4(target: Named) -> list[str]:
     """The IPv4 addresses of a target, of all its links but lo."""
     text = target.ip("-4", "-oneline", "address", "show")
     return [a for link, a in re.findall(r"\d+: (\S+)\s+inet (\S+)", text) if link != "lo"]
+
+
+def rush(lab: Lab, workers: int, acts: int, seed: int) -> str:
+    """Let a crowd act and judge it; a line of figures. AssertionError, naming the seed."""
+    plan = prepare(lab, workers, 3)
+    foreign = lab.named("foreign")
+    foreign.batch("link add dm0 type veth peer name dm1", "addr add 10.9.0.20/24 dev dm0")
+    before = (lab.host.snapshot(), foreign.snapshot())
+    histories = play(lab, plan, acts, seed)
+    verdict = Verdict(plan, histories)
+    assert not verdict.wrong, "\n".join([f"seed {seed}", *verdict.wrong])
+    assert verdict.kills > acts // 100
+    _agree_and_go(lab, plan, verdict)
+    with open_store(str(lab.state_dir), read_only=True) as store:
+        left = [key for key, _ in store.scan("")]
+        assert [key for key in left if not key.startswith(("meta/", "segment/"))] == []
+    now = (lab.host.snapshot(), foreign.snapshot())
+    assert [old.changes(new) for old, new in zip(before, now, strict=True)] == [[], []]
+    return f"{sum(map(len, histories))} acts, {verdict.kills} killed, seed {seed}"
+
+
+def _agree_and_go(lab: Lab, plan: Plan, verdict: Verdict) -> None:
+    """State and kernel agree after one repair; then everything goes."""
+    # What was killed last is finished or undone.
+    lab.host.macvnet("repair").checked()
+    lab.host.macvnet("check").checked()
+    with open_store(str(lab.state_dir), read_only=True) as store:
+        assert books.complaints(store) == []
+    verdict.final({t.name: ipv4(t) for owned in plan.targets for t in owned})
+    assert not verdict.wrong, "\n".join(verdict.wrong)
+    for owned in plan.targets:
+        for target in owned:
+            if len(target.links()) > 1:
+                lab.host.macvnet("detach", target.target).checked()
+            assert target.links() == ["lo"]
+    left = lab.host.macvnet("ls", "--format", "{{.Name}}").checked().lines
+    if left:
+        lab.host.macvnet("rm", *left).checked()

@@ -65,8 +65,12 @@ class Snapshot(NamedTuple):
 
 
 def _still(value: Any) -> Any:
+    """Without what moves. The kernel says UP a while after it has said UNKNOWN (RFC 2863)."""
     if isinstance(value, dict):
-        return {key: _still(item) for key, item in value.items() if key not in MOVING}
+        still = {key: _still(item) for key, item in value.items() if key not in MOVING}
+        if still.get("operstate") == "UNKNOWN":
+            still["operstate"] = "UP"
+        return still
     if isinstance(value, list):
         return [_still(item) for item in value]
     return value
