@@ -13,7 +13,7 @@ from typing import Any
 from macvnet import __version__, keys
 from macvnet.engine import lookup
 from macvnet.engine.context import Context
-from macvnet.model import ACTIVE, JOINED, Endpoint, MadeLink, Network
+from macvnet.model import ACTIVE, JOINED, RETURNING, Endpoint, MadeLink, Network
 from macvnet.store import Transaction
 
 FORMAT = "macvnet-state"
@@ -22,7 +22,10 @@ SCHEMA = 1
 
 
 def export(ctx: Context) -> dict[str, Any]:
-    """The document, of one moment. What a command at work has not finished is not in it."""
+    """The document, of one moment. What a command at work has not finished is not in it.
+
+    An endpoint that is coming back is: its lease has been there before.
+    """
     return ctx.reader.view(_document)
 
 
@@ -32,7 +35,7 @@ def _document(tx: Transaction) -> dict[str, Any]:
         key=lambda each: (each.created, each.id),
     )
     kept = {network.id for network in networks}
-    every = [Endpoint.from_json(record) for _, record in tx.scan(keys.ENDPOINTS)]
+    every = [_settled(Endpoint.from_json(record)) for _, record in tx.scan(keys.ENDPOINTS)]
     endpoints = sorted(
         (each for each in every if each.state == JOINED and each.network in kept),
         key=lambda each: (each.sequence, each.id),
@@ -50,6 +53,13 @@ def _document(tx: Transaction) -> dict[str, Any]:
         "links": [_link(each) for each in links if kept.intersection(each.users)],
         "endpoints": [each.to_json() for each in endpoints],
     }
+
+
+def _settled(endpoint: Endpoint) -> Endpoint:
+    """As repair would leave it."""
+    if endpoint.state != RETURNING:
+        return endpoint
+    return endpoint._replace(state=JOINED, ifindex=0)
 
 
 def _network(tx: Transaction, network: Network) -> dict[str, Any]:

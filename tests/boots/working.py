@@ -298,14 +298,16 @@ class Unsynced(sqlite3.Connection):
 
 def _never_sync() -> None:
     """From now on macvnet's connections are such ones."""
-    real = sqlite3.connect
+    from macvnet.store import sqlite_module
+
+    real = sqlite_module.sqlite3.connect
 
     def connect(*arguments: Any, **options: Any) -> Any:
         opened = real(*arguments, **options, factory=Unsynced)
         opened.execute("PRAGMA synchronous = OFF")
         return opened
 
-    vars(sqlite3)["connect"] = connect
+    vars(sqlite_module.sqlite3)["connect"] = connect
 
 
 def main() -> int:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from typing import Any
 
 import pytest
 
-from tests.kernel.steps import CONFLICT, LAN, REQUEST, create, join, networks, refused
+from tests.kernel.steps import CONFLICT, LAN, REQUEST, create, join, networks, refused, struck
 from tests.kernel.trunk import after_reboot, on_vlan, route_vlans, vlan_of
 from tests.lab import Host, Lab
+from tests.lab.faults import BEYOND, KILL
 
 VARIED = (
     "--ip-range=172.16.86.64-172.16.86.95",
@@ -64,6 +66,23 @@ def test_backup_makes_the_same_state_again(lab: Lab) -> None:
     lab.host.macvnet("disconnect", "net", "netns:web").checked()
     assert web.links() == ["lo"]
     assert join(lab.host, lab.container(), "net").ip == "172.16.86.66"
+
+
+def test_endpoint_that_was_coming_back_is_in_the_document(lab: Lab) -> None:
+    """Wherever restore is killed: its lease is kept, so a backup has it."""
+    create(lab.host, "net", *LAN, "-o", "com.docker.network.advertise_addr_nmsgs=0")
+    web = lab.named("web")
+    joined = join(lab.host, web, "net")
+    for point in itertools.count(1):
+        web.ip("link", "del", joined.interface)
+        done = struck(lab.host, KILL, point, "restore")
+        (endpoint,) = exported(lab.host)["endpoints"]
+        assert (endpoint["state"], endpoint["mac"]) == ("joined", joined.mac)
+        if done.status == BEYOND:
+            break
+        lab.host.macvnet("restore").checked()
+        assert web.addresses() == joined.addresses
+    assert point > 5
 
 
 def test_document_moves_to_another_host(lab: Lab) -> None:
