@@ -34,6 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
     # Else SIGTERM would end pytest without closing its labs.
     signal.signal(signal.SIGTERM, interrupted)
+    # A shell ignores it for what it starts in the background, and children would do so too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def marked(item: pytest.Item, name: str) -> tuple[str, ...]:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from macvnet.cli import formats, suggest, wanted
+from macvnet.cli import formats, many, suggest, wanted
 from macvnet.cli.invocation import Invocation
 from macvnet.cli.parameters import command, dry_run
-from macvnet.text import printable
+from macvnet.model import EndpointRequest
+from macvnet.text import printable, quoted
 
 if TYPE_CHECKING:
     from macvnet.engine.connect import Connected
@@ -29,11 +30,19 @@ if TYPE_CHECKING:
         shell_complete=suggest.words("text", "json"),
         help="text or json (default: text).",
     ),
+    many.atomic_option(),
     dry_run(),
-    click.Argument(["container"], metavar="PID", shell_complete=suggest.containers),
+    click.Argument(
+        ["containers"],
+        nargs=-1,
+        required=True,
+        metavar="PID [PID...]",
+        shell_complete=suggest.containers,
+    ),
     epilog="""
 Examples:
   macvnet attach 4242
+  macvnet attach --network lan 4242 4243 4244
   macvnet attach --network lan --ip 192.0.2.10 4242
   macvnet attach --network lan,ip=192.0.2.10 --network v50,ifname=vlan50 4242
   macvnet attach --format json 4242
@@ -41,34 +50,63 @@ Examples:
 Output, a line for each endpoint: interface, MAC, addresses with prefix
 length, then 'gateway' and the address of each router:
   eth0 4a:11:6b:03:9e:42 192.0.2.10/24 2001:db8::2/64 gateway 192.0.2.1
+With several PIDs the PID stands first. One that is refused leaves the others
+alone: exit status 13. With --atomic it undoes them.
 """,
 )
 @click.pass_obj
 def attach(
     invocation: Invocation,
     /,
-    container: str,
+    containers: tuple[str, ...],
     networks: tuple[str, ...],
     format: str,
+    atomic: bool | None,
     dry_run: bool | None,
     **given: Any,
-) -> None:
-    """Attach a process's network namespace to networks.
+) -> int:
+    """Attach network namespaces, each by a process in it, to networks.
 
     Without --network, to the only network there is; --ip and its like alone are
     for a single network.
     """
     chosen = formats.check("attach", format, ("text", "json"))
+    several = len(containers) > 1
+    if several:
+        wanted.refuse_for_many(given, networks)
+    objects: list[dict[str, Any]] = []
+
+    def show(container: str, result: list[Connected]) -> None:
+        for one in result:
+            if chosen == "json":
+                objects.append({"container": str(one.endpoint.owner), **_object(one)})
+            else:
+                invocation.out(f"{printable(container)} {_line(one)}" if several else _line(one))
+
+    status = 0
     with invocation.engine() as engine:
         asked = wanted.resolve_only(engine, wanted.wanted(networks, given))
-        done = engine.attach(container, asked, dry_run=bool(dry_run))
-        if dry_run:
-            invocation.changes(change for one in done for change in one.changes)
-        elif chosen == "json":
-            invocation.out(formats.to_json([_object(one) for one in done]))
+        if several or atomic:
+            if not asked:
+                asked = ((engine.only_network().id, EndpointRequest()),)
+            status = many.connect(
+                invocation,
+                engine,
+                [many.One(quoted(each), (each, asked)) for each in containers],
+                verb="attach",
+                atomic=bool(atomic),
+                dry_run=bool(dry_run),
+                done=lambda one, result: show(one.asked[0], result),
+            )
         else:
-            for one in done:
-                invocation.out(_line(one))
+            result = engine.attach(containers[0], asked, dry_run=bool(dry_run))
+            if dry_run:
+                invocation.changes(change for one in result for change in one.changes)
+            else:
+                show(containers[0], result)
+    if chosen == "json" and not dry_run:
+        invocation.out(formats.to_json(objects))
+    return status
 
 
 def _line(done: Connected) -> str:
@@ -102,20 +140,48 @@ def _object(done: Connected) -> dict[str, Any]:
         shell_complete=suggest.usable_networks,
         help="Network to leave (default: all). Repeat for more.",
     ),
+    many.atomic_option(),
     dry_run(),
-    click.Argument(["container"], metavar="PID", shell_complete=suggest.connected),
+    click.Argument(
+        ["containers"],
+        nargs=-1,
+        required=True,
+        metavar="PID [PID...]",
+        shell_complete=suggest.connected,
+    ),
     epilog="""
 Examples:
   macvnet detach 4242
+  macvnet detach 4242 4243 4244
   macvnet detach --network lan 4242
 """,
 )
 @click.pass_obj
 def detach(
-    invocation: Invocation, /, container: str, networks: tuple[str, ...], dry_run: bool | None
-) -> None:
-    """Detach a process's network namespace from networks."""
+    invocation: Invocation,
+    /,
+    containers: tuple[str, ...],
+    networks: tuple[str, ...],
+    atomic: bool | None,
+    dry_run: bool | None,
+) -> int:
+    """Detach network namespaces, each by a process in it, from networks.
+
+    One that is refused leaves the others alone: exit status 13. With --atomic it
+    leaves all attached.
+    """
     with invocation.engine() as engine:
-        changes = engine.detach(container, networks, dry_run=bool(dry_run))
+        if len(containers) > 1 or atomic:
+            return many.disconnect(
+                invocation,
+                engine,
+                networks,
+                [many.One(quoted(each), each) for each in containers],
+                verb="detach",
+                atomic=bool(atomic),
+                dry_run=bool(dry_run),
+            )
+        changes = engine.detach(containers[0], networks, dry_run=bool(dry_run))
         if dry_run:
             invocation.changes(changes)
+    return 0

@@ -99,14 +99,15 @@ class Invocation:
         if self.given.get("verbose"):
             self._aside(f"+ {printable(command)}")
 
-    def error(self, error: MacvnetError) -> None:
-        """A refusal: what is wrong, and what to type."""
-        self.errors.append(error.message)
+    def error(self, error: MacvnetError, where: str = "") -> None:
+        """A refusal: what is wrong, and what to type. ``where``: with which of many."""
+        message = f"{where}: {error.message}" if where else error.message
+        self.errors.append(message)
         try:
             flush()
         except (OutputClosed, MacvnetError):
             pass  # the boundary meets it again, and this is to be told first
-        self.tell(f"macvnet: {printable(error.message)}")
+        self.tell(f"macvnet: {printable(message)}")
         if error.hint:
             self.tell(f"hint: {printable(error.hint)}")
 

@@ -143,7 +143,8 @@ class Command(_Docker):
     """One command. ``aliases`` are other words for it, shown in its help.
 
     One that has ``--dry-run`` changes something, and is ``logged`` by default.
-    One that is ``lasting`` can go on for long.
+    One that is ``lasting`` can go on for long. ``shared``: whether it takes the
+    global options.
     """
 
     def __init__(
@@ -154,13 +155,14 @@ class Command(_Docker):
         aliases: tuple[str, ...] = (),
         logged: bool | None = None,
         lasting: bool = False,
+        shared: bool = True,
         **attributes: Any,
     ) -> None:
         self.aliases = aliases
         self.lasting = lasting
         changes = any(param.name == DRY_RUN for param in params)
         self.logged = changes if logged is None else logged
-        self.globals = global_options()
+        self.globals = global_options() if shared else []
         super().__init__(name, params=[*params, *self.globals], **attributes)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -188,6 +190,12 @@ class Command(_Docker):
             amount = "at least" if unbounded else "exactly"
             wanted = f"requires {amount} {least} argument{'' if least == 1 else 's'}"
         raise UsageError(f"'{self.name}' {wanted}", self.usage_line(ctx))
+
+    def require(self, ctx: click.Context, *, exactly: int) -> UsageError:
+        """The refusal where an argument lacks that is needed in this case."""
+        return UsageError(
+            f"'{self.name}' requires exactly {exactly} arguments", self.usage_line(ctx)
+        )
 
     def usage_line(self, ctx: click.Context) -> str:
         return " ".join((ctx.command_path, *self.collect_usage_pieces(ctx)))

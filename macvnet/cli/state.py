@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from macvnet.cli import formats, suggest
+from macvnet.cli import files, formats, suggest
 from macvnet.cli.invocation import Invocation
 from macvnet.cli.parameters import Group, command, dry_run, global_options
-from macvnet.errors import InvalidRequest, NotFound, PermissionDenied
-from macvnet.text import printable, quoted
+from macvnet.text import printable
 
 COMMANDS = {
     "export": (__name__, "Print the state as JSON."),
@@ -73,7 +70,9 @@ def import_(invocation: Invocation, /, file: str, dry_run: bool | None) -> None:
     does that, for endpoints whose targets are there under the same names. No link
     that is there is taken for macvnet's own.
     """
-    text = _content(file)
+    from macvnet.engine.importing import LARGEST
+
+    text = files.content(file, LARGEST)
     with invocation.engine() as engine:
         done = engine.import_(text, dry_run=bool(dry_run))
     if dry_run:
@@ -86,27 +85,3 @@ def import_(invocation: Invocation, /, file: str, dry_run: bool | None) -> None:
             f"{len(done.endpoints)} endpoints are recorded; macvnet restore attaches those whose "
             "targets are here"
         )
-
-
-def _content(file: str) -> str:
-    from macvnet.engine.importing import LARGEST
-
-    try:
-        if file == "-":
-            content = sys.stdin.buffer.read(LARGEST + 1)
-        else:
-            with open(file, "rb") as opened:
-                content = opened.read(LARGEST + 1)
-    except FileNotFoundError:
-        raise NotFound(f"there is no file {quoted(file)}", "ls -l") from None
-    except PermissionError:
-        raise PermissionDenied(f"the file {quoted(file)} cannot be read", "ls -l") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InvalidRequest(f"the file {quoted(file)} cannot be read: {reason}", "ls -l") from None
-    if len(content) > LARGEST:
-        raise InvalidRequest(f"the file {quoted(file)} is larger than {LARGEST} bytes", "ls -l")
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        raise InvalidRequest(f"the file {quoted(file)} is not UTF-8", f"file {file}") from None

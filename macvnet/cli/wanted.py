@@ -101,6 +101,29 @@ def request(given: dict[str, Any]) -> EndpointRequest:
     )
 
 
+def over(common: EndpointRequest, own: EndpointRequest) -> EndpointRequest:
+    """What one container shall have: what is said of it, else what is said of all."""
+    return EndpointRequest._make(mine or alls for mine, alls in zip(own, common, strict=True))
+
+
+def refuse_for_many(given: dict[str, Any], networks: Sequence[str] = ()) -> None:
+    """InvalidRequest where the flags give several containers one address or MAC."""
+    for name in ("ip", "ip6", "mac_address"):
+        if given[name]:
+            flag = "--" + name.replace("_", "-")
+            raise InvalidRequest(
+                f"{flag} {quoted(given[name])} is for one container, and there are several",
+                f"a line of --batch: CONTAINER {flag} {given[name]}",
+            )
+    for text in networks:
+        _, own = _network(text)
+        if own.ip or own.ip6 or own.mac:
+            raise InvalidRequest(
+                f"--network {quoted(text)} gives one address or MAC to several containers",
+                "leave it out, or attach them one by one",
+            )
+
+
 def wanted(
     networks: Sequence[str], given: dict[str, Any]
 ) -> tuple[tuple[str, EndpointRequest], ...]:

@@ -20,7 +20,9 @@ from macvnet.settings import Settings
 if TYPE_CHECKING:
     from macvnet.engine.checking import Difference
     from macvnet.engine.connect import Connected
+    from macvnet.engine.connecting_many import Report as ReportConnected
     from macvnet.engine.create import Created
+    from macvnet.engine.disconnecting_many import Report as ReportDisconnected
     from macvnet.engine.importing import Imported
     from macvnet.engine.repairing import Repaired
     from macvnet.engine.restoring import Restored
@@ -234,6 +236,41 @@ class Engine:
         from macvnet.engine.disconnect import detach
 
         return detach(self._ctx, container, terms, dry_run=dry_run)
+
+    def connect_many(
+        self,
+        asked: Sequence[tuple[str, Wanted]],
+        report: ReportConnected,
+        *,
+        atomic: bool = False,
+        dry_run: bool = False,
+    ) -> None:
+        """Connect many containers; ``report`` is told what became of each, by its number."""
+        from macvnet.engine.connecting_many import Asked, connect_many
+
+        every = [Asked(*one) for one in asked]
+        connect_many(self._ctx, every, report, atomic=atomic, dry_run=dry_run)
+
+    def disconnect_many(
+        self,
+        terms: Sequence[str],
+        containers: Sequence[str | Endpoint],
+        report: ReportDisconnected,
+        *,
+        force: bool = False,
+        atomic: bool = False,
+        dry_run: bool = False,
+    ) -> None:
+        """Disconnect many containers from networks, without ``terms`` from all they are in.
+
+        ``report`` as for ``connect_many``.
+        """
+        from macvnet.engine.disconnecting_many import disconnect_many
+
+        networks = [self.network(term) for term in terms]
+        disconnect_many(
+            self._ctx, networks, containers, report, force=force, atomic=atomic, dry_run=dry_run
+        )
 
     def detach_target(self, target: Target, terms: Sequence[str] = ()) -> tuple[Change, ...]:
         """The same for an open target."""

@@ -1,31 +1,34 @@
-"""Connecting: a sandbox gets an endpoint in one or several networks, all or none."""
+"""Connecting: sandboxes get endpoints in one or several networks, each of them all or none.
+
+What several sandboxes have in common (the host's addresses, a parent, a commit)
+is done once for all of them; ``connecting_many`` cuts a long list into such parts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 
-from macvnet.addresses import Address
 from macvnet.drivers import Driver, driver
-from macvnet.engine import election, endpoint_link, parent_search
+from macvnet.engine import endpoint_link, parent_search
 from macvnet.engine.collecting import make_way, reclaim, sweep_some
 from macvnet.engine.context import Context
 from macvnet.engine.endpoint_link import Inside
-from macvnet.engine.joining import Joining, establish, refuse_overlap, routes_of
+from macvnet.engine.joining import Joined, Joining, establish, record
 from macvnet.engine.liveness import alive, finish_unfinished, members_of, roll_back
 from macvnet.engine.lookup import endpoint as recorded_endpoint
 from macvnet.engine.lookup import endpoints_of_owner
 from macvnet.engine.requests import Wanted, judge
 from macvnet.engine.reserving import Reservation
 from macvnet.engine.undo import Undo
-from macvnet.errors import Conflict, Exhausted, InvalidRequest
+from macvnet.errors import Conflict, Exhausted, InvalidRequest, MacvnetError, StoreError
 from macvnet.kernel import addressing, links, nsid
-from macvnet.kernel.addressing import RouteInfo
-from macvnet.kernel.announce import Item, announce
+from macvnet.kernel.announce import announce
 from macvnet.kernel.links import LinkInfo
-from macvnet.model import Change, Endpoint, EndpointRequest, Network, SandboxId
+from macvnet.model import JOINED, Change, Endpoint, EndpointRequest, Network, SandboxId
 from macvnet.records import NamedTuple
 from macvnet.runtimes import Target
+from macvnet.store import Transaction
 
 
 class Connected(NamedTuple):
@@ -44,6 +47,68 @@ class Step(NamedTuple):
     wanted: Wanted
 
 
+class Seat:
+    """One target that is being connected: what it shall have, what it has by now.
+
+    ``error`` is what kept it from being connected; then nothing is left of it.
+    ``lo_down`` tells that the loopback link in the target is down.
+    """
+
+    def __init__(self, ctx: Context, target: Target, steps: Sequence[Step]) -> None:
+        self.target = target
+        self.steps = steps
+        self.undo = Undo(ctx.note)
+        self.joined: list[Joined] = []
+        self.error: MacvnetError | None = None
+        self.lo_down = False
+        self.sandbox = SandboxId(
+            ctx.boot_id, target.namespace.cookie, nsid.assign(ctx.netlink, target.namespace)
+        )
+
+    @contextmanager
+    def trying(self) -> Iterator[None]:
+        """What is refused inside the block ends this one's attempt, not that of the others.
+
+        A state that cannot be written is nobody's own affair.
+        """
+        try:
+            yield
+        except StoreError:
+            raise
+        except MacvnetError as error:
+            self.error = error
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Undo what there is of it."""
+        self.undo.back()
+        self.joined.clear()
+
+    @property
+    def connected(self) -> list[Connected]:
+        return [Connected(joined.network, joined.endpoint) for joined in self.joined]
+
+
+class Host:
+    """What the seats of one part have in common, looked up once."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._parents: dict[str, LinkInfo] = {}
+        self.addresses = {info.address for info in addressing.all_addresses(ctx.netlink)}
+        """The host's own addresses: looked up at each choice, never stored."""
+
+    def parent(self, network: Network) -> LinkInfo:
+        """The parent of a network, made again where it is macvnet's own and missing."""
+        found = self._parents.get(network.id)
+        if found is None:
+            found = parent_search.ensure(self._ctx, network)
+            if not found.carrier and network.link.parent:
+                self._ctx.note(f"the parent {found.name} has no carrier")
+            self._parents[network.id] = found
+        return found
+
+
 def connect(
     ctx: Context,
     target: Target,
@@ -55,6 +120,31 @@ def connect(
 
     Raises what any of them refuses, after undoing the others.
     """
+    steps = judged(ctx, target, wanted)
+    if dry_run:
+        from macvnet.engine.foreseeing import foresee
+
+        [foreseen] = foresee(ctx, [nullcontext((target, steps))])
+        if isinstance(foreseen, MacvnetError):
+            raise foreseen
+        return foreseen
+    ctx.claim()
+    seat = Seat(ctx, target, steps)
+    join(ctx, [seat], together=True)
+    if seat.error is not None:
+        raise seat.error
+    if seat.lo_down:
+        ctx.note(
+            f"lo is down in {target.owner}: programs that talk to themselves will fail "
+            f"({target.enter} ip link set lo up)"
+        )
+    return seat.connected
+
+
+def judged(
+    ctx: Context, target: Target, wanted: Sequence[tuple[Network, EndpointRequest]]
+) -> list[Step]:
+    """What is asked for, if that can be at all. Raises what is refused."""
     refuse_host(ctx, target)
     steps = [
         Step(network, kind, judge(network, kind, request))
@@ -62,25 +152,34 @@ def connect(
         for kind in (driver(network.driver),)
     ]
     _refuse_twice(steps)
-    if dry_run:
-        return [_foresee(ctx, target, step) for step in steps]
-    ctx.claim()
-    sandbox = SandboxId(
-        ctx.boot_id, target.namespace.cookie, nsid.assign(ctx.netlink, target.namespace)
-    )
-    items: list[Item] = []
-    joined: list[Connected] = []
-    with ExitStack() as stack:
-        stack.enter_context(ctx.sandbox_lock(sandbox.cookie))
-        finish_unfinished(ctx, sandbox.key)
-        at = endpoint_link.inside(ctx, target)
-        stack.callback(at.netlink.close)
-        with Undo(ctx.note) as undo:
-            for step in steps:
-                joined.append(_join(ctx, step, sandbox, at, undo, items))
-            _remark(ctx, at)
-            announce(items, rate=ctx.settings.arp_rate)
-    return joined
+    return steps
+
+
+def join(ctx: Context, seats: Sequence[Seat], *, together: bool = False) -> None:
+    """Connect seats of different sandboxes; those that are refused have an ``error``.
+
+    That leaves the others alone, and the caller announces those that have joined.
+    ``together`` is one deed: one that is refused undoes all, and they are announced
+    when all have joined. Leaves nothing of any of them if it raises.
+    """
+    with ExitStack() as stack, Undo(ctx.note) as undo:
+        stack.enter_context(ctx.sandbox_locks(seat.sandbox.cookie for seat in seats))
+        for seat in seats:
+            undo.push(f"what {seat.target.owner} had", seat.give_up)
+            finish_unfinished(ctx, seat.sandbox.key)
+        host = Host(ctx)
+        sweep_some(ctx)
+        for seat, reserved in _reserve(ctx, host, seats):
+            with seat.trying():
+                at = endpoint_link.inside(ctx, seat.target)
+                stack.callback(at.netlink.close)
+                _establish(ctx, host, seat, reserved, at)
+        if together and any(seat.error is not None for seat in seats):
+            undo.back()
+        done = [joined for seat in seats for joined in seat.joined]
+        record(ctx, done)
+        if together:
+            announce([one.item for one in done if one.item], rate=ctx.settings.arp_rate)
 
 
 def refuse_host(ctx: Context, target: Target) -> None:
@@ -107,60 +206,85 @@ def _refuse_twice(steps: Sequence[Step]) -> None:
         seen.add(step.network.id)
 
 
-def _join(
-    ctx: Context, step: Step, sandbox: SandboxId, at: Inside, undo: Undo, items: list[Item]
-) -> Connected:
-    """Reserve, then establish what was reserved."""
-    parent = _parent(ctx, step.network)
-    reservation = _reservation(ctx, step, sandbox, at.target, parent)
-    undo.push(
-        f"the reservation for {at.target.owner}",
-        lambda: _unreserve(ctx, reservation.endpoint_id),
-    )
-    network, endpoint = _reserve(ctx, step.network, reservation)
-    plan = Joining(step.driver, network, endpoint, parent, step.wanted.ifname, step.wanted.sysctls)
-    made, item = establish(ctx, plan, at, undo)
-    undo.push(f"the record of {endpoint.owner}", lambda: _leave(ctx, at, made))
-    if item is not None:
-        items.append(item)
-    return Connected(network, made)
+def _establish(
+    ctx: Context,
+    host: Host,
+    seat: Seat,
+    reserved: Sequence[tuple[Network, Endpoint]],
+    at: Inside,
+) -> None:
+    members = members_of(ctx.store, seat.sandbox.key)
+    for step, (network, endpoint) in zip(seat.steps, reserved, strict=True):
+        plan = Joining(
+            step.driver,
+            network,
+            endpoint,
+            host.parent(network),
+            step.wanted.ifname,
+            step.wanted.sysctls,
+        )
+        joined = establish(ctx, plan, members, at, seat.undo)
+        members.append((network, joined.endpoint))
+        seat.joined.append(joined)
+    flags = at.netlink.flags("lo")
+    seat.lo_down = flags is not None and not flags & links.IFF_UP
 
 
-def _leave(ctx: Context, at: Inside, endpoint: Endpoint) -> None:
-    from macvnet.engine.disconnect import take_out
+def _reserve(
+    ctx: Context, host: Host, seats: Sequence[Seat]
+) -> list[tuple[Seat, list[tuple[Network, Endpoint]]]]:
+    """Reserve for all seats, in as few commits as hold them; the seats that have all they ask for.
 
-    take_out(ctx, at, endpoint, elect=True)
-
-
-def _parent(ctx: Context, network: Network) -> LinkInfo:
-    parent = parent_search.ensure(ctx, network)
-    if not parent.carrier and network.link.parent:
-        ctx.note(f"the parent {parent.name} has no carrier")
-    return parent
-
-
-def _reserve(ctx: Context, network: Network, reservation: Reservation) -> tuple[Network, Endpoint]:
-    """Reserve; where a pool is exhausted, what dead sandboxes hold goes first."""
-    wanted = reservation.wanted
-    sweep_some(ctx)
-    make_way(ctx, network, wanted.addresses.values(), wanted.mac)
-    while True:
-        try:
-            return ctx.store.transact(reservation.write, durable=False)
-        except Exhausted:
-            if not reclaim(ctx, network):
-                raise
-
-
-def _unreserve(ctx: Context, endpoint_id: str) -> None:
-    endpoint = recorded_endpoint(ctx.store, endpoint_id)
-    if endpoint is not None:
-        roll_back(ctx, endpoint)
+    Where a pool is exhausted, what dead sandboxes hold goes first.
+    """
+    asked: list[tuple[Seat, Reservation]] = []
+    for seat in seats:
+        with seat.trying():
+            for step in seat.steps:
+                parent = host.parent(step.network)
+                one = reservation(ctx, host, step, seat.sandbox, seat.target, parent)
+                wanted = step.wanted
+                make_way(ctx, step.network, wanted.addresses.values(), wanted.mac)
+                _undo_with(ctx, seat, one)
+                asked.append((seat, one))
+    # Of one that was refused half-way nothing is to be reserved.
+    asked = [(seat, one) for seat, one in asked if seat.error is None]
+    outcomes = ctx.store.transact_each(_write, [one for _, one in asked], durable=False)
+    got: dict[int, list[tuple[Network, Endpoint]]] = {id(seat): [] for seat in seats}
+    for (seat, one), outcome in zip(asked, outcomes, strict=True):
+        if seat.error is not None:
+            continue
+        with seat.trying():
+            got[id(seat)].append(_had(ctx, one, outcome))
+    return [(seat, got[id(seat)]) for seat in seats if seat.error is None]
 
 
-def host_addresses(ctx: Context) -> set[Address]:
-    """The host's own addresses: looked up at each choice, never stored."""
-    return {info.address for info in addressing.all_addresses(ctx.netlink)}
+def _write(tx: Transaction, one: Reservation) -> tuple[Network, Endpoint]:
+    return one.write(tx)
+
+
+Outcome = tuple[Network, Endpoint] | MacvnetError
+
+
+def _had(ctx: Context, one: Reservation, outcome: Outcome) -> tuple[Network, Endpoint]:
+    """The reserved endpoint; where the pool was full, once what is dead has made room."""
+    while isinstance(outcome, Exhausted):
+        if not reclaim(ctx, one.network):
+            raise outcome
+        [outcome] = ctx.store.transact_each(_write, [one], durable=False)
+    if isinstance(outcome, MacvnetError):
+        raise outcome
+    return outcome
+
+
+def _undo_with(ctx: Context, seat: Seat, one: Reservation) -> None:
+    def unreserve() -> None:
+        endpoint = recorded_endpoint(ctx.store, one.endpoint_id)
+        if endpoint is not None:
+            # What has been recorded as joined must not come back with the power.
+            roll_back(ctx, endpoint, durable=endpoint.state == JOINED)
+
+    seat.undo.push(f"the reservation for {seat.target.owner}", unreserve)
 
 
 def _stale(ctx: Context, step: Step, sandbox: SandboxId, target: Target) -> list[Endpoint]:
@@ -174,9 +298,15 @@ def _stale(ctx: Context, step: Step, sandbox: SandboxId, target: Target) -> list
     ]
 
 
-def _reservation(
-    ctx: Context, step: Step, sandbox: SandboxId, target: Target, parent: LinkInfo | None
+def reservation(
+    ctx: Context,
+    host: Host,
+    step: Step,
+    sandbox: SandboxId,
+    target: Target,
+    parent: LinkInfo | None,
 ) -> Reservation:
+    """What is to be reserved for one step. ``parent`` is None where it has yet to be made."""
     if step.wanted.mac and parent is not None:
         _refuse_visible_mac(ctx, step.wanted.mac, parent)
     return Reservation(
@@ -188,7 +318,7 @@ def _reservation(
         target.pid,
         parent,
         ctx.installation,
-        host_addresses(ctx),
+        host.addresses,
         _stale(ctx, step, sandbox, target),
     )
 
@@ -201,52 +331,3 @@ def _refuse_visible_mac(ctx: Context, mac: str, parent: LinkInfo) -> None:
                 f"the MAC {mac} is held by the link {link.name}",
                 "leave --mac-address out, and a free one is chosen",
             )
-
-
-def _remark(ctx: Context, at: Inside) -> None:
-    flags = at.netlink.flags("lo")
-    if flags is not None and not flags & links.IFF_UP:
-        ctx.note(
-            f"lo is down in {at.target.owner}: programs that talk to themselves will fail "
-            f"({at.target.enter} ip link set lo up)"
-        )
-
-
-def changes(
-    network: Network, endpoint: Endpoint, parent: str, routes: Sequence[RouteInfo]
-) -> tuple[Change, ...]:
-    """What connecting makes, as ``--dry-run`` prints it."""
-    name = endpoint.ifname
-    where = f"in {endpoint.owner}"
-    found = [Change("create", "endpoint", f"of {endpoint.owner} in network {network.name}")]
-    mac = f" address {endpoint.mac}" if endpoint.mac else ""
-    found.append(Change("create", "link", f"{name} type {network.driver} on {parent}{mac} {where}"))
-    found += [
-        Change("create", "address", f"{assigned.cidr} dev {name} {where}")
-        for assigned in endpoint.addresses
-    ]
-    found += [Change("create", "route", f"{route.words} dev {name} {where}") for route in routes]
-    return tuple(found)
-
-
-def _foresee(ctx: Context, target: Target, step: Step) -> Connected:
-    """What connecting would make; nothing is written and no link is touched."""
-    network = step.network
-    assert network.parent is not None
-    number = nsid.lookup(ctx.netlink, target.namespace)
-    sandbox = SandboxId(ctx.boot_id, target.namespace.cookie, number)
-    there = parent_search.search(ctx, network)
-    parent = there.link if there.made else parent_search.ensure(ctx, network)
-    reservation = _reservation(ctx, step, sandbox, target, parent)
-    _, endpoint = ctx.reader.view(reservation.write)
-    at = endpoint_link.inside(ctx, target)
-    with at.netlink:
-        members = members_of(ctx.reader, sandbox.key)
-        present = routes_of(members, endpoint, at)
-        refuse_overlap(network, endpoint, present, at)
-        name = step.wanted.ifname or endpoint_link.lowest_free_name(at)
-        endpoint = endpoint._replace(ifname=name)
-        standing = election.standing([*members, (network, endpoint)], at, endpoint.id)
-        decisions = election.decide(standing, [r for r in present if r.destination is None])
-    routes = [d.put for d in decisions if d.put and d.gainer is endpoint]
-    return Connected(network, endpoint, changes(network, endpoint, network.parent.name, routes))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -170,7 +170,15 @@ class Context:
 
     def sandbox_lock(self, cookie: int) -> Any:
         """Held while one sandbox's links and routes change."""
-        return self._locked(f"sandbox-{cookie % LOCK_SLOTS:02x}")
+        return self.sandbox_locks((cookie,))
+
+    @contextmanager
+    def sandbox_locks(self, cookies: Iterable[int]) -> Iterator[None]:
+        """The same for several sandboxes: taken in one order, so that nobody waits for another."""
+        with ExitStack() as stack:
+            for slot in sorted({cookie % LOCK_SLOTS for cookie in cookies}):
+                stack.enter_context(self._locked(f"sandbox-{slot:02x}"))
+            yield
 
 
 def _holder(status: os.stat_result) -> str:

@@ -18,6 +18,7 @@ from macvnet.engine.lookup import endpoints_of_owner, endpoints_of_sandbox
 from macvnet.engine.recording import forget
 from macvnet.errors import KernelRefused, NotFound
 from macvnet.kernel import links
+from macvnet.kernel.links import LinkInfo
 from macvnet.model import Change, Endpoint, Network, Owner, SandboxId
 from macvnet.runtimes import Target
 from macvnet.store import Transaction
@@ -28,27 +29,32 @@ def take_out(ctx: Context, at: Inside, endpoint: Endpoint, *, elect: bool) -> No
     """Remove a joined endpoint from an open target. The caller holds the sandbox's lock."""
     network = network_of(ctx.store, endpoint)
     if network is not None:
-        kind = driver(network.driver)
-        name = network.parent.name if network.parent else ""
-        parent = links.by_name(ctx.netlink, name) if name else None
-        link = endpoint_link.find(ctx, kind, endpoint, at, parent)
+        parent = parent_of(ctx, network)
+        link = endpoint_link.find(ctx, driver(network.driver), endpoint, at, parent)
         if link is not None and endpoint.parent_mac:
             # The parent gets its MAC back when the link is really gone.
             endpoint_link.remove(link, at)
         elif link is not None:
             endpoint_link.remove_soon(ctx, link, at)
         endpoint_link.restore_parent_mac(ctx, endpoint, parent)
-
-    def write(tx: Transaction) -> None:
-        if tx.get(keys.endpoint(endpoint.id)) is not None:
-            forget(tx, network_of(tx, endpoint), endpoint)
-
-    ctx.store.transact(write)
+    ctx.store.transact(lambda tx: forget_if_there(tx, endpoint))
     if elect:
-        _elect(ctx, at, endpoint.sandbox.key, endpoint.ifindex)
+        elect_heirs(ctx, at, endpoint.sandbox.key, endpoint.ifindex)
 
 
-def _elect(ctx: Context, at: Inside, sandbox_key: str, left: int) -> None:
+def parent_of(ctx: Context, network: Network) -> LinkInfo | None:
+    """The link that has the name of the network's parent, if there is one."""
+    name = network.parent.name if network.parent else ""
+    return links.by_name(ctx.netlink, name) if name else None
+
+
+def forget_if_there(tx: Transaction, endpoint: Endpoint) -> None:
+    """Release what an endpoint holds, unless somebody else has done so."""
+    if tx.get(keys.endpoint(endpoint.id)) is not None:
+        forget(tx, network_of(tx, endpoint), endpoint)
+
+
+def elect_heirs(ctx: Context, at: Inside, sandbox_key: str, left: int) -> None:
     """The endpoint has left already; that its heir cannot have the route is worth a note."""
     members = election.standing(members_of(ctx.store, sandbox_key), at)
     decisions = election.decide(members, election.defaults(at), left)
@@ -68,7 +74,7 @@ def disconnect_target(
     changes: list[Change] = []
     if dry_run:
         for network in networks:
-            for endpoint in _members(ctx, key, target.owner, network):
+            for endpoint in endpoints_meant(ctx, key, target.owner, network):
                 changes += removals(network, endpoint)
         return tuple(changes)
     ctx.claim()
@@ -77,7 +83,7 @@ def disconnect_target(
         with endpoint_link.inside(ctx, target).netlink as netlink:
             at = Inside(target, netlink)
             for network in networks:
-                for endpoint in _members(ctx, key, target.owner, network):
+                for endpoint in endpoints_meant(ctx, key, target.owner, network):
                     changes += removals(network, endpoint)
                     if endpoint.sandbox.key == key:
                         take_out(ctx, at, endpoint, elect=True)
@@ -86,7 +92,7 @@ def disconnect_target(
     return tuple(changes)
 
 
-def _members(ctx: Context, key: str, owner: Owner, network: Network) -> list[Endpoint]:
+def endpoints_meant(ctx: Context, key: str, owner: Owner, network: Network) -> list[Endpoint]:
     """The endpoints meant: the sandbox's own, else what the owner left in an earlier sandbox."""
     here = [e for e in endpoints_of_sandbox(ctx.reader, key) if e.network == network.id]
     earlier = [e for e in endpoints_of_owner(ctx.reader, str(owner)) if e.network == network.id]
@@ -94,6 +100,18 @@ def _members(ctx: Context, key: str, owner: Owner, network: Network) -> list[End
     if not found:
         raise NotFound(
             f"{owner} is not connected to network {network.name!r}",
+            f"macvnet inspect {network.name}",
+        )
+    return found
+
+
+def left_behind(ctx: Context, owner: Owner, network: Network) -> list[Endpoint]:
+    """The endpoints that a target which is gone has in a network; NotFound if there are none."""
+    found = [e for e in endpoints_of_owner(ctx.reader, str(owner)) if e.network == network.id]
+    if not found:
+        raise NotFound(
+            f"there is no container {quoted(str(owner))}, and nothing of it is recorded in "
+            f"network {network.name!r}",
             f"macvnet inspect {network.name}",
         )
     return found
@@ -108,14 +126,7 @@ def disconnect_vanished(
     """
     changes: list[Change] = []
     for network in networks:
-        found = [e for e in endpoints_of_owner(ctx.reader, str(owner)) if e.network == network.id]
-        if not found:
-            raise NotFound(
-                f"there is no container {quoted(str(owner))}, and nothing of it is recorded in "
-                f"network {network.name!r}",
-                f"macvnet inspect {network.name}",
-            )
-        for endpoint in found:
+        for endpoint in left_behind(ctx, owner, network):
             changes += removals(network, endpoint)
             if not dry_run:
                 with ctx.sandbox_lock(endpoint.sandbox.cookie):
@@ -131,7 +142,7 @@ def detach(
     try:
         target = runtimes.resolve(container, store)
     except NotFound:
-        owner = _recorded_owner(ctx, container)
+        owner = recorded_owner(ctx, container)
         if owner is None:
             raise
         networks = [lookup.network(store, term) for term in terms]
@@ -157,7 +168,7 @@ def detach_target(
     return disconnect_target(ctx, target, networks, dry_run=dry_run)
 
 
-def _recorded_owner(ctx: Context, container: str) -> Owner | None:
+def recorded_owner(ctx: Context, container: str) -> Owner | None:
     """Whose endpoints a spelling means whose target is gone; None where nothing is recorded."""
     try:
         owners = [runtimes.owner_of(container, ctx.reader)]

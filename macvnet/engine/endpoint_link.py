@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import time
+from collections.abc import Container
 
 from macvnet import chance
 from macvnet.drivers import Driver
@@ -98,12 +99,12 @@ def name_it(endpoint: Endpoint, ifindex: int, wanted: str, at: Inside) -> str:
     raise Conflict("the target's interface names change faster than one can be chosen", "try again")
 
 
-def lowest_free_name(at: Inside) -> str:
-    """ethN with the lowest number that no link of the target has."""
+def lowest_free_name(at: Inside, taken: Container[str] = ()) -> str:
+    """ethN with the lowest number that no link of the target has, and that is not ``taken``."""
     number = 0
-    while at.netlink.ifindex(f"{NAME_PREFIX}{number}") is not None:
+    while (name := f"{NAME_PREFIX}{number}") in taken or at.netlink.ifindex(name) is not None:
         number += 1
-    return f"{NAME_PREFIX}{number}"
+    return name
 
 
 def configure(

@@ -13,7 +13,6 @@ from macvnet.drivers import Driver
 from macvnet.engine import election, endpoint_link
 from macvnet.engine.context import Context
 from macvnet.engine.endpoint_link import Inside
-from macvnet.engine.liveness import members_of
 from macvnet.engine.parent_search import as_parent
 from macvnet.engine.undo import Undo
 from macvnet.errors import Conflict
@@ -21,7 +20,7 @@ from macvnet.kernel import addressing, links
 from macvnet.kernel.addressing import RouteInfo
 from macvnet.kernel.announce import Item
 from macvnet.kernel.links import LinkInfo
-from macvnet.model import JOINED, Endpoint, Network
+from macvnet.model import JOINED, Endpoint, Network, Parent
 from macvnet.records import NamedTuple
 from macvnet.store import Transaction
 
@@ -37,13 +36,32 @@ class Joining(NamedTuple):
     sysctls: tuple[tuple[str, str, str], ...]
 
 
-def establish(ctx: Context, plan: Joining, at: Inside, undo: Undo) -> tuple[Endpoint, Item | None]:
-    """Make the link, configure it, elect the default route, record that it has joined.
+class Joined(NamedTuple):
+    """An endpoint whose link is there, as it is to be recorded.
 
-    Returns the endpoint as recorded, and what is to be announced of it.
+    ``parent`` is the network's as it was seen; ``item`` what is to be announced.
+    """
+
+    network: Network
+    endpoint: Endpoint
+    parent: Parent
+    item: Item | None
+    notes: list[str]
+
+
+def establish(
+    ctx: Context,
+    plan: Joining,
+    members: Sequence[tuple[Network, Endpoint]],
+    at: Inside,
+    undo: Undo,
+) -> Joined:
+    """Make the link, configure it, elect the default route among it and ``members``.
+
+    It has not joined until it is recorded, by ``record``.
     """
     network, endpoint = plan.network, plan.endpoint
-    members = members_of(ctx.store, endpoint.sandbox.key)
+    assert network.parent is not None
     routes = routes_of(members, endpoint, at)
     refuse_overlap(network, endpoint, routes, at)
     # Before it is made: a signal may come when it is there and nobody has been told.
@@ -59,10 +77,29 @@ def establish(ctx: Context, plan: Joining, at: Inside, undo: Undo) -> tuple[Endp
     endpoint_link.configure(network, made, name, plan.sysctls, at)
     defaults = [route for route in routes if route.destination is None]
     notes = _elect(members, (network, made), defaults, at, undo)
-    _record(ctx, network, made, plan.parent)
-    for note in notes:
-        ctx.note(note)
-    return made, _announcement(ctx, plan.driver, network, made, plan.parent, at)
+    parent = as_parent(ctx, network.parent, plan.parent)
+    item = _announcement(ctx, plan.driver, network, made, plan.parent, at)
+    return Joined(network, made, parent, item, notes)
+
+
+def record(ctx: Context, joined: Sequence[Joined]) -> None:
+    """Write that endpoints have joined; when this returns they survive a loss of power."""
+    if len(joined) == 1:
+        ctx.store.transact(lambda tx: _record(tx, joined[0]))
+    else:
+        ctx.store.transact_each(_record, joined)
+    for one in joined:
+        for note in one.notes:
+            ctx.note(note)
+
+
+def _record(tx: Transaction, one: Joined) -> None:
+    tx.put(keys.endpoint(one.endpoint.id), one.endpoint.to_json())
+    if one.parent != one.network.parent:
+        record = tx.get(keys.network(one.network.id))
+        if record is not None:
+            now = Network.from_json(record)._replace(parent=one.parent)
+            tx.put(keys.network(one.network.id), now.to_json())
 
 
 def routes_of(
@@ -109,21 +146,6 @@ def _elect(
     taken: list[RouteInfo] = []
     undo.push("the default route", lambda: election.put_back(at, taken))
     return election.carry_out(election.decide(standing, defaults), at, taken, endpoint_id)
-
-
-def _record(ctx: Context, network: Network, endpoint: Endpoint, parent: LinkInfo) -> None:
-    assert network.parent is not None
-    seen = as_parent(ctx, network.parent, parent)
-    moved = seen != network.parent
-
-    def write(tx: Transaction) -> None:
-        tx.put(keys.endpoint(endpoint.id), endpoint.to_json())
-        record = tx.get(keys.network(network.id)) if moved else None
-        if record is not None:
-            now = Network.from_json(record)._replace(parent=seen)
-            tx.put(keys.network(network.id), now.to_json())
-
-    ctx.store.transact(write)
 
 
 def _announcement(

@@ -43,7 +43,7 @@ class Reservation:
         host_addresses: Collection[Address],
         stale: Sequence[Endpoint] = (),
     ) -> None:
-        self.network_id = network.id
+        self.network = network
         self.driver = driver
         self.wanted = wanted
         self.owner = owner
@@ -57,7 +57,7 @@ class Reservation:
 
     def write(self, tx: Transaction) -> tuple[Network, Endpoint]:
         """Reserve. Conflict, Exhausted or NotFound where it cannot be."""
-        record = tx.get(keys.network(self.network_id))
+        record = tx.get(keys.network(self.network.id))
         if record is None:
             raise NotFound("the network has just been removed", "macvnet ls")
         network = Network.from_json(record)

@@ -10,8 +10,8 @@ from macvnet.drivers import driver
 from macvnet.engine import endpoint_link, lookup, parent_search
 from macvnet.engine.connect import refuse_host
 from macvnet.engine.context import Context
-from macvnet.engine.joining import Joining, establish
-from macvnet.engine.liveness import alive, finish_unfinished
+from macvnet.engine.joining import Joining, establish, record
+from macvnet.engine.liveness import alive, finish_unfinished, members_of
 from macvnet.engine.requests import SYSCTLS_OPTION, endpoint_sysctls
 from macvnet.engine.undo import Undo
 from macvnet.errors import Conflict
@@ -70,8 +70,9 @@ def bring_back(ctx: Context, network: Network, endpoint: Endpoint, target: Targe
                 _free_name(ctx, endpoint, at),
                 endpoint_sysctls(endpoint.driver_options.get(SYSCTLS_OPTION, "")),
             )
-            _, item = establish(ctx, plan, at, undo)
-            announce([item] if item else [], rate=ctx.settings.arp_rate)
+            joined = establish(ctx, plan, members_of(ctx.store, sandbox.key), at, undo)
+            record(ctx, [joined])
+            announce([joined.item] if joined.item else [], rate=ctx.settings.arp_rate)
     return True
 
 

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from macvnet import signals
 from macvnet.errors import MacvnetError
 
 _HELD = (signals.SIGINT, signals.SIGTERM, signals.SIGHUP)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Signals that would end the command wait until the end of the block."""
+    before = signals.pthread_sigmask(signals.SIG_BLOCK, _HELD)
+    try:
+        yield
+    finally:
+        signals.pthread_sigmask(signals.SIG_SETMASK, before)
 
 
 class Undo:
@@ -36,15 +47,15 @@ class Undo:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is None:
-            return
-        before = signals.pthread_sigmask(signals.SIG_BLOCK, _HELD)
-        try:
+        if error is not None:
+            self.back()
+
+    def back(self) -> None:
+        """Run what was pushed, as leaving the block by an exception does."""
+        with uninterrupted():
             while self._steps:
                 what, step = self._steps.pop()
                 try:
                     step()
                 except (MacvnetError, OSError) as failure:
                     self._note(f"could not undo: {what}: {failure}")
-        finally:
-            signals.pthread_sigmask(signals.SIG_SETMASK, before)

@@ -5,16 +5,18 @@ Knows how often a change is tried; must not know a kind of store.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from macvnet.errors import StoreError
-from macvnet.store.backend import Backend, Operation, StoreConflict, bounds
+from macvnet.errors import MacvnetError, StoreError
+from macvnet.store.backend import MAX_OPERATIONS, Backend, Operation, StoreConflict, bounds
 from macvnet.store.transaction import Transaction, decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 ATTEMPTS = 100
 
 
@@ -94,6 +96,31 @@ class Store:
             "run the command again",
         )
 
+    def transact_each(
+        self,
+        function: Callable[[Transaction, Item], T],
+        items: Sequence[Item],
+        *,
+        durable: bool = True,
+    ) -> list[T | MacvnetError]:
+        """Run ``function`` for each item, all or nothing of it, in as few commits as hold them.
+
+        What is refused to an item (MacvnetError) is its outcome; a StoreError is
+        everybody's, and raised. However many commits, there is one sync.
+        """
+        outcomes: list[T | MacvnetError] = []
+        while len(outcomes) < len(items):
+            waiting = items[len(outcomes) :]
+            outcomes += self.transact(partial(_as_many, function, waiting), durable=False)
+        if durable and outcomes:
+            self.sync()
+        return outcomes
+
+    def sync(self) -> None:
+        """What was committed until now survives a loss of power. StoreError if that fails."""
+        with self.backend.session(write=True):
+            self.backend.commit([], [])
+
     def fill(self, source: Store, *, apart_from: Sequence[str]) -> None:
         """Take over all of ``source`` in one commit, however much it is.
 
@@ -107,3 +134,28 @@ class Store:
         """Run ``function`` on one consistent view, without any lock; its writes are dropped."""
         with self.backend.session(write=False):
             return function(Transaction(self.backend))
+
+
+class _Full(Exception):
+    """One more item does not fit into the commit."""
+
+
+def _as_many(
+    function: Callable[[Transaction, Item], T], items: Sequence[Item], tx: Transaction
+) -> list[T | MacvnetError]:
+    """The outcomes of the items, from the first on, that fit into one commit."""
+    outcomes: list[T | MacvnetError] = []
+    for item in items:
+        try:
+            with tx.attempt():
+                outcome: T | MacvnetError = function(tx, item)
+                if tx.size > MAX_OPERATIONS and outcomes:
+                    raise _Full
+        except _Full:
+            break
+        except StoreError:
+            raise
+        except MacvnetError as error:
+            outcome = error
+        outcomes.append(outcome)
+    return outcomes

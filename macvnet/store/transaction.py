@@ -11,11 +11,15 @@ depends on absence reads that key, or a record that every such addition changes.
 from __future__ import annotations
 
 import json
-from typing import Any, Protocol
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
 
 from macvnet.errors import StoreError
 from macvnet.store.backend import Backend, Guard, KeyTaken, Operation, Row, bounds
 from macvnet.text import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Reader(Protocol):
@@ -112,6 +116,16 @@ class Transaction:
         """Remove a key; nothing happens if it is not there."""
         self._row(key)
         self._writes[key] = None
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """What is written inside the block counts only if it ends without an exception."""
+        before = dict(self._writes)
+        try:
+            yield
+        except BaseException:
+            self._writes = before
+            raise
 
     @property
     def size(self) -> int:

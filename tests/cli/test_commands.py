@@ -182,6 +182,7 @@ def test_attach_prints_json_for_scripts(macvnet: Macvnet) -> None:
     said = macvnet("attach", "--format", "json", "--net", "lan", "4242")
     assert json.loads(said.out) == [
         {
+            "container": "netns:web",
             "network": "lan",
             "network_id": LAN,
             "endpoint_id": "e1" * 32,
@@ -310,7 +311,7 @@ def test_a_run_is_foreseen(
         (
             ["connect", "a"],
             "'connect' requires exactly 2 arguments",
-            "macvnet connect [OPTIONS] NETWORK CONTAINER",
+            "macvnet connect [OPTIONS] NETWORK [CONTAINER]",
         ),
         (
             ["remove"],
@@ -319,7 +320,11 @@ def test_a_run_is_foreseen(
         ),
         (["ls", "x"], "'ls' accepts no arguments", "macvnet ls [OPTIONS]"),
         (["prune", "x"], "'prune' accepts no arguments", None),
-        (["attach"], "'attach' requires exactly 1 argument", "macvnet attach [OPTIONS] PID"),
+        (
+            ["attach"],
+            "'attach' requires at least 1 argument",
+            "macvnet attach [OPTIONS] PID [PID...]",
+        ),
         (["run"], "'run' requires at least 1 argument", "macvnet run [OPTIONS] COMMAND [ARG...]"),
         (["crate"], "unknown command 'crate'", "did you mean create?"),
         (["zzzz"], "unknown command 'zzzz'", "macvnet --help"),

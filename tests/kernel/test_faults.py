@@ -89,6 +89,9 @@ SCRIPTS = {
     "create": Script((), NET, ("rm n",)),
     "connect": Script((NET,), CONNECT, (DISCONNECT, "rm n")),
     "attach": Script((NET, [*SHARE, "m"]), BOTH, ("detach TARGET", "rm n m")),
+    "attach-many": Script((NET, [*SHARE, "m"]), [*BOTH, "--atomic"], ("detach TARGET", "rm n m")),
+    "detach-many": Script((NET, CONNECT), "detach --atomic TARGET".split(), ("rm n",)),
+    "disconnect-all": Script((NET, CONNECT), "disconnect --all n".split(), ("rm n",)),
     "disconnect": Script((NET, CONNECT), DISCONNECT.split(), ("rm n",)),
     "rm": Script((NET,), ["rm", "n"]),
     "run": Script((NET,), "run --net n --name r -- true".split(), ("rm n",)),
@@ -111,11 +114,16 @@ SCRIPTS = {
         ([*NET, "-d", "ipvlan"],), CONNECT, (DISCONNECT, "rm n"), needs=("ipvlan",)
     ),
 }
+# An interruption takes the way of a failure, and User Mode Linux its time.
 CASES = [
     pytest.param(name, mode, id=f"{name}-{mode}", marks=pytest.mark.needs(*script.needs))
-    if script.needs
-    else pytest.param(name, mode, id=f"{name}-{mode}")
     for name, script in SCRIPTS.items()
+    if script.needs
+    for mode in (FAIL, KILL)
+] + [
+    pytest.param(name, mode, id=f"{name}-{mode}")
+    for name, script in SCRIPTS.items()
+    if not script.needs
     for mode in (FAIL, KILL, INTERRUPT)
 ]
 

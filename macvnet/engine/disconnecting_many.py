@@ -1,0 +1,322 @@
+"""Disconnecting many: a long list of containers, or everything that is in a network.
+
+The kernel lets whoever deletes a link wait some 20 ms, but not one after the
+other: the links of a part are deleted by threads that wait at the same time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from macvnet import runtimes
+from macvnet.drivers import driver
+from macvnet.engine import endpoint_link, lookup
+from macvnet.engine.context import Context
+from macvnet.engine.disconnect import (
+    elect_heirs,
+    endpoints_meant,
+    forget_if_there,
+    left_behind,
+    parent_of,
+    recorded_owner,
+    removals,
+)
+from macvnet.engine.endpoint_link import Inside
+from macvnet.engine.forced import by_endpoint
+from macvnet.engine.liveness import finish_unfinished, members_of, network_of, roll_back
+from macvnet.engine.parts import PART, refuse_too_many
+from macvnet.engine.undo import uninterrupted
+from macvnet.errors import MacvnetError, NotFound, StoreError
+from macvnet.kernel.links import LinkInfo
+from macvnet.model import Change, Endpoint, Network, SandboxId
+from macvnet.runtimes import Target
+
+Report = Callable[[int, tuple[Change, ...] | MacvnetError], None]
+Asked = str | Endpoint
+"""A container as the user names it, or an endpoint that is recorded."""
+
+
+class Leaving:
+    """One container that is being disconnected; ``error`` is why it stays.
+
+    ``target`` is None where no name leads to it. ``here`` are the endpoints in
+    the target's sandbox, with their links where these are still there;
+    ``elsewhere`` those in a sandbox that no name leads to.
+    """
+
+    def __init__(self, target: Target | None, key: str, endpoints: Sequence[Endpoint]) -> None:
+        self.target = target
+        self.at: Inside | None = None
+        self.here = [e for e in endpoints if target is not None and e.sandbox.key == key]
+        self.elsewhere = [e for e in endpoints if e not in self.here]
+        self.links: dict[str, LinkInfo] = {}
+        self.error: MacvnetError | None = None
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        return [*self.here, *self.elsewhere]
+
+    @contextmanager
+    def trying(self) -> Iterator[None]:
+        """What is refused inside the block ends this one's attempt, not that of the others."""
+        try:
+            yield
+        except StoreError:
+            raise
+        except MacvnetError as error:
+            self.error = error
+
+
+def disconnect_many(
+    ctx: Context,
+    networks: Sequence[Network],
+    asked: Sequence[Asked],
+    report: Report,
+    *,
+    force: bool = False,
+    atomic: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Disconnect containers from networks; ``report`` is told the number and the end of each.
+
+    Without ``networks`` from all that they are in. ``force`` as for one.
+    ``atomic``: all or none; where none, only the refused ones are reported.
+    Raises StoreError where the state fails; what was reported stays.
+    """
+    if not dry_run:
+        ctx.claim()
+    if atomic:
+        refuse_too_many(len(asked))
+    most = len(asked) if atomic else PART
+    for begin in range(0, len(asked), max(1, most)):
+        part = _Part(ctx, networks, force=force)
+        with part.opened(dict(enumerate(asked[begin : begin + most], begin))):
+            if not dry_run:
+                part.take_out(together=atomic)
+            part.tell(report, together=atomic)
+
+
+class _Part:
+    """The containers that are disconnected at once."""
+
+    def __init__(self, ctx: Context, networks: Sequence[Network], *, force: bool) -> None:
+        self._ctx = ctx
+        self._networks = networks
+        self._force = force
+        self._known: dict[str, Network | None] = {network.id: network for network in networks}
+        self._parents: dict[str, LinkInfo | None] = {}
+        self._claimed: set[str] = set()
+        self._leaving: dict[int, Leaving] = {}
+        self._refused: dict[int, MacvnetError] = {}
+
+    # -- which ------------------------------------------------------------
+
+    @contextmanager
+    def opened(self, asked: dict[int, Asked]) -> Iterator[None]:
+        """Look up what is asked for, and hold the targets open inside the block."""
+        with ExitStack() as stack:
+            for number, one in asked.items():
+                try:
+                    self._leaving[number] = self._open(one, stack)
+                except StoreError:
+                    raise
+                except MacvnetError as error:
+                    self._refused[number] = error
+            yield
+
+    def _open(self, asked: Asked, stack: ExitStack) -> Leaving:
+        spelled = asked if isinstance(asked, str) else str(asked.owner)
+        target, key = None, ""
+        try:
+            target = runtimes.resolve(spelled, self._ctx.reader)
+        except MacvnetError as error:
+            if isinstance(asked, str) and not isinstance(error, NotFound):
+                raise
+            missing = error
+        else:
+            stack.enter_context(target.namespace)
+            key = SandboxId(self._ctx.boot_id, target.namespace.cookie).key
+        if not isinstance(asked, str):
+            found = [asked]
+        else:
+            try:
+                found = self._meant(target, key) if target else self._left(asked, missing)
+            except NotFound:
+                if not self._force:
+                    raise
+                found = [by_endpoint(self._ctx, network, asked) for network in self._networks]
+        self._claim(found)
+        return Leaving(target, key, found)
+
+    def _meant(self, target: Target, key: str) -> list[Endpoint]:
+        if self._networks:
+            each = (endpoints_meant(self._ctx, key, target.owner, n) for n in self._networks)
+            return [endpoint for found in each for endpoint in found]
+        found = lookup.endpoints_of_sandbox(self._ctx.reader, key)
+        known = {endpoint.id for endpoint in found}
+        owned = lookup.endpoints_of_owner(self._ctx.reader, str(target.owner))
+        found += [endpoint for endpoint in owned if endpoint.id not in known]
+        if not found:
+            raise NotFound(f"{target.owner} is connected to no network", "macvnet ls")
+        return found
+
+    def _left(self, container: str, missing: MacvnetError) -> list[Endpoint]:
+        owner = recorded_owner(self._ctx, container)
+        if owner is None:
+            raise missing
+        if self._networks:
+            each = (left_behind(self._ctx, owner, network) for network in self._networks)
+            return [endpoint for found in each for endpoint in found]
+        return lookup.endpoints_of_owner(self._ctx.reader, str(owner))
+
+    def _claim(self, found: Sequence[Endpoint]) -> None:
+        """Two names of one sandbox: what the first one takes is not there for the second."""
+        for endpoint in found:
+            if endpoint.id in self._claimed:
+                network = self._network(endpoint)
+                raise NotFound(
+                    f"{endpoint.owner} is not connected to network "
+                    f"{network.name if network else endpoint.network!r} any more",
+                    "name each container once",
+                )
+        self._claimed.update(endpoint.id for endpoint in found)
+
+    def _network(self, endpoint: Endpoint) -> Network | None:
+        if endpoint.network not in self._known:
+            self._known[endpoint.network] = network_of(self._ctx.reader, endpoint)
+        return self._known[endpoint.network]
+
+    # -- out --------------------------------------------------------------
+
+    def take_out(self, *, together: bool) -> None:
+        """Disconnect all that can be; ``together`` all of them or none."""
+        if together and self._refused:
+            return
+        every = list(self._leaving.values())
+        cookies = [endpoint.sandbox.cookie for one in every for endpoint in one.endpoints]
+        with ExitStack() as stack:
+            stack.enter_context(self._ctx.sandbox_locks(cookies))
+            for one in every:
+                with one.trying():
+                    self._look(one, stack)
+            staying = together and any(one.error is not None for one in every)
+            if not staying:
+                # From the links to the record nothing may come between.
+                stack.enter_context(uninterrupted())
+                _delete(one for one in every if one.error is None)
+                staying = together and any(one.error is not None for one in every)
+            if not staying:
+                self._forget([one for one in every if one.error is None])
+        if staying:
+            self._bring_back(every)
+
+    def _look(self, one: Leaving, stack: ExitStack) -> None:
+        """See again, under the lock, what is to go, and find the links of it."""
+        ctx = self._ctx
+        if one.target is not None and one.here:
+            finish_unfinished(ctx, one.here[0].sandbox.key)
+            at = one.at = endpoint_link.inside(ctx, one.target)
+            stack.callback(at.netlink.close)
+            one.here = [now for e in one.here if (now := self._now(e)) is not None]
+            for endpoint in one.here:
+                network = self._network(endpoint)
+                link = network and endpoint_link.find(
+                    ctx, driver(network.driver), endpoint, at, self._parent(network)
+                )
+                if link:
+                    one.links[endpoint.id] = link
+        one.elsewhere = [now for e in one.elsewhere if (now := self._now(e)) is not None]
+
+    def _now(self, endpoint: Endpoint) -> Endpoint | None:
+        """The endpoint as it is recorded now; None where somebody has taken it away, or moved it.
+
+        That is no error: it was to go.
+        """
+        now = lookup.endpoint(self._ctx.store, endpoint.id)
+        return now if now is not None and now.sandbox == endpoint.sandbox else None
+
+    def _parent(self, network: Network) -> LinkInfo | None:
+        if network.id not in self._parents:
+            self._parents[network.id] = parent_of(self._ctx, network)
+        return self._parents[network.id]
+
+    def _forget(self, every: Sequence[Leaving]) -> None:
+        ctx = self._ctx
+        for one in every:
+            with one.trying():
+                for endpoint in one.elsewhere:
+                    roll_back(ctx, endpoint)
+                for endpoint in one.here:
+                    network = self._network(endpoint)
+                    if endpoint.parent_mac and network is not None:
+                        endpoint_link.restore_parent_mac(ctx, endpoint, self._parent(network))
+        gone = [endpoint for one in every if one.error is None for endpoint in one.here]
+        ctx.store.transact_each(forget_if_there, gone, durable=False)
+        ctx.store.sync()
+        for one in every:
+            if one.at is not None and one.here:
+                key = one.here[0].sandbox.key
+                if members_of(ctx.store, key):
+                    for endpoint in one.here:
+                        elect_heirs(ctx, one.at, key, endpoint.ifindex)
+
+    def _bring_back(self, every: Sequence[Leaving]) -> None:
+        """Undo: what is recorded still gets its link again."""
+        from macvnet.engine.returning import bring_back
+
+        for one in every:
+            for endpoint in one.here:
+                network = self._network(endpoint)
+                if one.target is None or network is None:
+                    continue
+                try:
+                    bring_back(self._ctx, network, endpoint, one.target)
+                except MacvnetError as failure:
+                    self._ctx.note(f"could not undo: the link of {endpoint.owner}: {failure}")
+
+    # -- told -------------------------------------------------------------
+
+    def tell(self, report: Report, *, together: bool) -> None:
+        """Report what has become of each, in order."""
+        refused = dict(self._refused)
+        refused.update((n, one.error) for n, one in self._leaving.items() if one.error is not None)
+        for number in sorted({*refused, *self._leaving}):
+            if number in refused:
+                report(number, refused[number])
+            elif not (together and refused):
+                report(number, self._changes(self._leaving[number]))
+
+    def _changes(self, one: Leaving) -> tuple[Change, ...]:
+        return tuple(
+            change
+            for endpoint in one.endpoints
+            if (network := self._network(endpoint)) is not None
+            for change in removals(network, endpoint)
+        )
+
+
+def _delete(leaving: Iterable[Leaving]) -> None:
+    """Delete the links, all at the same time."""
+
+    def work(one: Leaving) -> None:
+        assert one.at is not None
+        try:
+            for link in one.links.values():
+                endpoint_link.remove(link, one.at)
+        except MacvnetError as error:
+            one.error = error
+
+    threads = [threading.Thread(target=work, args=(one,)) for one in leaving if one.links]
+    started = []
+    try:
+        for thread in threads:
+            thread.start()
+            started.append(thread)
+    except RuntimeError:
+        # No thread more can be had: the rest one after the other.
+        for thread in threads[len(started) :]:
+            thread.run()
+    for thread in started:
+        thread.join()
