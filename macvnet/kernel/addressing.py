@@ -9,7 +9,7 @@ from typing import Any
 
 from macvnet import sockets
 from macvnet.addresses import IPV4, IPV6, WIDTH, Address
-from macvnet.kernel.messages import attributes, ifaddrmsg, rtmsg
+from macvnet.kernel.messages import attributes, formed, ifaddrmsg, rtmsg
 from macvnet.kernel.rtnetlink import (
     NLM_F_CREATE,
     NLM_F_EXCL,
@@ -87,24 +87,30 @@ def add_address(
     ifindex: int, name: str, address: Address, prefixlen: int, *, scope: int = RT_SCOPE_UNIVERSE
 ) -> Request:
     """Put an address on a link; IPv4 with the subnet's broadcast, IPv6 nodad (as Docker does)."""
-    message = ifaddrmsg()
-    message["family"] = _FAMILY[address.family]
-    message["prefixlen"] = prefixlen
-    message["index"] = ifindex
-    message["scope"] = scope
-    text = str(address)
-    values: list[list[Any]] = [["IFA_LOCAL", text], ["IFA_ADDRESS", text]]
+    values = {"IFA_LOCAL": address, "IFA_ADDRESS": address}
     words = ""
     if address.family == IPV4:
         if prefixlen < 31:
-            last = address.value | ((1 << (32 - prefixlen)) - 1)
-            values.append(["IFA_BROADCAST", str(Address(IPV4, last))])
-            words = f" broadcast {Address(IPV4, last)}"
+            last = Address(IPV4, address.value | ((1 << (32 - prefixlen)) - 1))
+            values["IFA_BROADCAST"] = last
+            words = f" broadcast {last}"
     else:
-        values.append(["IFA_FLAGS", IFA_F_NODAD])
         words = " nodad"
-    message["attrs"] = values
-    command = f"address add {text}/{prefixlen} dev {name}{words}"
+
+    def build(ifindex: int, **attributes: Address) -> Any:
+        message = ifaddrmsg()
+        message["family"] = _FAMILY[address.family]
+        message["prefixlen"] = prefixlen
+        message["index"] = ifindex
+        message["scope"] = scope
+        message["attrs"] = [[name, str(value)] for name, value in attributes.items()]
+        if address.family == IPV6:
+            message["attrs"].append(["IFA_FLAGS", IFA_F_NODAD])
+        return message
+
+    shape = ("address", address.family, prefixlen, scope)
+    message = formed(shape, build, ifindex=ifindex, **values)
+    command = f"address add {address}/{prefixlen} dev {name}{words}"
     return Request(message, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, command)
 
 
@@ -218,28 +224,34 @@ def connected_route(ifindex: int, address: Address, prefixlen: int) -> RouteInfo
     )
 
 
-def _route_message(route: RouteInfo) -> Any:
-    message = rtmsg()
-    message["family"] = _FAMILY[route.family]
-    message["dst_len"] = route.prefixlen
-    message["table"] = RT_TABLE_MAIN
-    message["proto"] = route.protocol
-    message["scope"] = route.scope
-    message["type"] = RTN_UNICAST
-    values: list[list[Any]] = []
-    if route.destination:
-        values.append(["RTA_DST", str(route.destination)])
-    if route.gateway:
-        values.append(["RTA_GATEWAY", str(route.gateway)])
-    values.append(["RTA_OIF", route.ifindex])
-    if route.source:
-        values.append(["RTA_PREFSRC", str(route.source)])
+def _route_message(route: RouteInfo) -> bytes:
+    numbers = {"RTA_OIF": route.ifindex}
     if route.metric:
-        values.append(["RTA_PRIORITY", route.metric])
-    if route.onlink:
-        message["flags"] = RTNH_F_ONLINK
-    message["attrs"] = values
-    return message
+        numbers["RTA_PRIORITY"] = route.metric
+    named = {
+        "RTA_DST": route.destination,
+        "RTA_GATEWAY": route.gateway,
+        "RTA_PREFSRC": route.source,
+    }
+    addresses = {name: address for name, address in named.items() if address}
+
+    def build(**attributes: Any) -> Any:
+        message = rtmsg()
+        message["family"] = _FAMILY[route.family]
+        message["dst_len"] = route.prefixlen
+        message["table"] = RT_TABLE_MAIN
+        message["proto"] = route.protocol
+        message["scope"] = route.scope
+        message["type"] = RTN_UNICAST
+        if route.onlink:
+            message["flags"] = RTNH_F_ONLINK
+        message["attrs"] = [
+            [name, value if name in numbers else str(value)] for name, value in attributes.items()
+        ]
+        return message
+
+    shape = ("route", route.family, route.prefixlen, route.protocol, route.scope, route.onlink)
+    return formed(shape, build, **addresses, **numbers)
 
 
 def _route_command(verb: str, route: RouteInfo, name: str) -> str:

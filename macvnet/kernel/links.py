@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from macvnet.kernel.constants import IPVLAN_FLAGS, IPVLAN_MODES, NAME_MAX
-from macvnet.kernel.messages import ifinfmsg
+from macvnet.kernel.messages import Value, formed, ifinfmsg
 from macvnet.kernel.rtnetlink import (
     NLM_F_CREATE,
     NLM_F_EXCL,
@@ -132,12 +132,19 @@ def by_name(netlink: Rtnetlink, name: str) -> LinkInfo | None:
 
 def by_index(netlink: Rtnetlink, ifindex: int, *, nsid: int | None = None) -> LinkInfo | None:
     """The link with that ifindex, in the namespace that ``nsid`` names if given."""
-    message = ifinfmsg()
-    message["index"] = ifindex
-    if nsid is not None:
-        message["attrs"] = [["IFLA_IF_NETNSID", nsid]]
-    answer = netlink.get(message, RTM_GETLINK)
+    answer = netlink.get(_question(ifindex, nsid), RTM_GETLINK)
     return read(answer) if answer is not None else None
+
+
+def _question(ifindex: int, nsid: int | None) -> bytes:
+    def build(ifindex: int, **attributes: Any) -> Any:
+        message = ifinfmsg()
+        message["index"] = ifindex
+        message["attrs"] = [list(item) for item in attributes.items()]
+        return message
+
+    where: dict[str, Value] = {} if nsid is None else {"IFLA_IF_NETNSID": nsid}
+    return formed(("by index",), build, ifindex=ifindex, **where)
 
 
 def lower_of(netlink: Rtnetlink, link: LinkInfo) -> LinkInfo | None:
@@ -157,28 +164,32 @@ def add(
     namespace_words: str = "",
 ) -> Request:
     """Make a link, straight in another namespace if ``namespace_fd`` is given."""
-    attributes: list[list[Any]] = [["IFLA_IFNAME", name]]
+    values: dict[str, Value] = {"IFLA_IFNAME": name}
     command = ["link", "add"]
     if lower:
-        attributes.append(["IFLA_LINK", lower])
+        values["IFLA_LINK"] = lower
         command += ["link", lower_name]
     command += ["name", name]
     if namespace_fd is not None:
-        attributes.append(["IFLA_NET_NS_FD", namespace_fd])
+        values["IFLA_NET_NS_FD"] = namespace_fd
         command += ["netns", namespace_words]
     if plan.mac:
-        attributes.append(["IFLA_ADDRESS", plan.mac])
+        values["IFLA_ADDRESS"] = bytes.fromhex(plan.mac.replace(":", ""))
         command += ["address", plan.mac]
     if plan.mtu:
-        attributes.append(["IFLA_MTU", plan.mtu])
+        values["IFLA_MTU"] = plan.mtu
         command += ["mtu", str(plan.mtu)]
-    info: list[list[Any]] = [["IFLA_INFO_KIND", plan.kind]]
-    if plan.data:
-        info.append(["IFLA_INFO_DATA", {"attrs": [list(item) for item in plan.data]}])
-    attributes.append(["IFLA_LINKINFO", {"attrs": info}])
     command += ["type", plan.kind, plan.words]
-    message = ifinfmsg()
-    message["attrs"] = attributes
+
+    def build(**values: Any) -> Any:
+        info: list[list[Any]] = [["IFLA_INFO_KIND", plan.kind]]
+        if plan.data:
+            info.append(["IFLA_INFO_DATA", {"attrs": [list(item) for item in plan.data]}])
+        message = ifinfmsg()
+        message["attrs"] = [*map(list, values.items()), ["IFLA_LINKINFO", {"attrs": info}]]
+        return message
+
+    message = formed(("add", plan.kind, plan.data), build, **values)
     return Request(
         message, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, " ".join(word for word in command if word)
     )
@@ -189,16 +200,25 @@ def change(ifindex: int, name: str, *, flags: int | None = None, **values: str |
 
     All that is given is changed in one message.
     """
-    message = ifinfmsg()
-    message["index"] = ifindex
-    message["attrs"] = [[f"IFLA_{key.upper()}", value] for key, value in values.items()]
+
+    def build(ifindex: int, **attributes: Any) -> Any:
+        message = ifinfmsg()
+        message["index"] = ifindex
+        message["attrs"] = [list(item) for item in attributes.items()]
+        if flags is not None:
+            message["flags"] = flags
+            message["change"] = IFF_UP
+        return message
+
+    given: dict[str, Value] = {f"IFLA_{key.upper()}": value for key, value in values.items()}
+    if "address" in values:
+        given["IFLA_ADDRESS"] = bytes.fromhex(str(values["address"]).replace(":", ""))
     words = {"ifname": "name", "ifalias": "alias", "address": "address", "mtu": "mtu"}
     command = [f"link set dev {name}"]
     command += [f"{words[key]} {value}" for key, value in values.items()]
     if flags is not None:
-        message["flags"] = flags
-        message["change"] = IFF_UP
         command.append("up" if flags & IFF_UP else "down")
+    message = formed(("change", flags), build, ifindex=ifindex, **given)
     return Request(message, RTM_SETLINK, 0, " ".join(command))
 
 
@@ -215,10 +235,8 @@ def change_kind(link: LinkInfo, plan: LinkPlan) -> Request:
 
 def delete(ifindex: int, name: str, *, nsid: int | None = None) -> Request:
     """Remove a link, in the namespace that ``nsid`` names if given."""
-    message = ifinfmsg()
-    message["index"] = ifindex
+    message = _question(ifindex, nsid)
     command = f"link delete dev {name}"
     if nsid is not None:
-        message["attrs"] = [["IFLA_IF_NETNSID", nsid]]
         command = f"-n (nsid {nsid}) {command}"
     return Request(message, RTM_DELLINK, 0, command)

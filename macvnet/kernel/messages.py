@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from macvnet import signals, sockets
+from macvnet.addresses import Address
 
 _ATTRIBUTE = struct.Struct("=HH")
 _PLUGINS = "pyroute2.netlink.rtnl.ifinfmsg.plugins"
@@ -194,6 +195,7 @@ __all__ = [
     "attributes",
     "decode",
     "encode",
+    "formed",
     "ifaddrmsg",
     "ifinfmsg",
     "nsidmsg",
@@ -220,6 +222,95 @@ def encode(message: Any, kind: int, flags: int, sequence: int) -> bytes:
     message["header"]["pid"] = 0
     message.encode()
     return bytes(message.data)
+
+
+class _Form:
+    """A message that is encoded once and filled in many times; its places have fixed widths."""
+
+    def __init__(self, build: Callable[..., Any], likes: dict[str, Value]) -> None:
+        stands, patterns = {}, {}
+        for number, (name, like) in enumerate(likes.items(), 1):
+            stands[name], patterns[name] = _stand_in(number, like)
+        self._data = encode(build(**stands), 0, 0, 0)
+        self._places = [
+            (name, len(pattern), _found_at(self._data, pattern))
+            for name, pattern in patterns.items()
+        ]
+
+    def fill(self, values: dict[str, Value]) -> bytes:
+        data = bytearray(self._data)
+        for name, width, offsets in self._places:
+            packed = _packed(values[name])
+            if len(packed) != width:
+                raise ValueError(f"{values[name]!r} does not fit into the place of {name}")
+            for offset in offsets:
+                data[offset : offset + width] = packed
+        return bytes(data)
+
+
+Value = int | str | bytes | Address
+"""What can be filled in: 32 bits, a name, a MAC, an IP address."""
+
+_forms: dict[object, _Form] = {}
+
+
+def formed(shape: tuple[object, ...], build: Callable[..., Any], **values: Value) -> bytes:
+    """The bytes of the message that ``build`` makes of ``values``, encoded once for each shape.
+
+    pyroute2 takes a tenth of a millisecond for a message, more than the kernel
+    for most of them. ``build`` is called with other values of the same kind and
+    width, MACs as text; ``shape`` is whatever else the message depends on. All
+    of the header but its length is the sender's.
+    """
+    widths = tuple(map(_width, values.values()))
+    key = (shape, tuple(values), widths)
+    form = _forms.get(key)
+    if form is None:
+        form = _forms[key] = _Form(build, values)
+    return form.fill(values)
+
+
+def _width(value: Value) -> object:
+    """Its type and how many bytes it takes."""
+    if isinstance(value, Address):
+        return value.family
+    if isinstance(value, str):
+        return "name", len(value.encode())
+    return ("MAC", len(value)) if isinstance(value, bytes) else "number"
+
+
+def _packed(value: Value) -> bytes:
+    if isinstance(value, int):
+        return value.to_bytes(4, sys.byteorder)
+    if isinstance(value, Address):
+        return value.packed
+    return value.encode() if isinstance(value, str) else value
+
+
+def _stand_in(number: int, like: Value) -> tuple[Any, bytes]:
+    """A value of that kind that nothing else in a message looks like, and its bytes."""
+    mark = 0xC0 | number
+    if isinstance(like, int):
+        value = int.from_bytes(bytes((mark, mark, mark, 0x3F)), "little")
+        return value, _packed(value)
+    if isinstance(like, Address):
+        address = Address(like.family, int.from_bytes(bytes((mark,)) * len(like.packed), "big"))
+        return address, address.packed
+    if isinstance(like, bytes):
+        return ":".join([f"{mark:02x}"] * len(like)), bytes((mark,)) * len(like)
+    text = chr(ord("P") + number) * len(like.encode())
+    return text, text.encode()
+
+
+def _found_at(data: bytes, pattern: bytes) -> list[int]:
+    found = []
+    offset = data.find(pattern)
+    while offset >= 0:
+        found.append(offset)
+        offset = data.find(pattern, offset + len(pattern))
+    if not found:
+        raise ValueError("a value is not in the message as it is")
+    return found
 
 
 def decode(message_class: Any, raw: bytes) -> Any:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
+from typing import Any
 
 from macvnet import sockets
 from macvnet.errors import KernelRefused, NotFound, PermissionDenied
@@ -22,11 +23,16 @@ SO_NETNS_COOKIE = 71
 THREAD_NAMESPACE = "/proc/thread-self/ns/net"
 
 
+_libc: Any = None
+
+
 def _libc_setns(fd: int, kind: int) -> None:
     import ctypes
 
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(fd, kind) != 0:
+    global _libc  # loaded once: each time costs as much as the call itself
+    if _libc is None:
+        _libc = ctypes.CDLL(None, use_errno=True)
+    if _libc.setns(fd, kind) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
 

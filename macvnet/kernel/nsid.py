@@ -8,12 +8,12 @@ itself, at random, so that a number seen again is the same namespace.
 from __future__ import annotations
 
 import errno
-import sys
 from collections.abc import Sequence
+from typing import Any
 
 from macvnet import chance
 from macvnet.errors import KernelRefused
-from macvnet.kernel.messages import encode, nsidmsg
+from macvnet.kernel.messages import formed, nsidmsg
 from macvnet.kernel.namespaces import Namespace
 from macvnet.kernel.rtnetlink import (
     NLM_F_REQUEST,
@@ -23,19 +23,17 @@ from macvnet.kernel.rtnetlink import (
     NetlinkError,
     Request,
     Rtnetlink,
+    encoded,
 )
 
 ATTEMPTS = 8
 LOWEST = 1 << 16
 HIGHEST = (1 << 31) - 1
-_PLACE = b"\x11\x22\x33\x44"
 
 
 def lookup(netlink: Rtnetlink, namespace: Namespace) -> int | None:
     """The nsid that the socket's namespace has for ``namespace``, or None."""
-    message = nsidmsg()
-    message["attrs"] = [["NETNSA_FD", namespace.fd]]
-    answer = netlink.get(message, RTM_GETNSID)
+    answer = netlink.get(_message(NETNSA_FD=namespace.fd), RTM_GETNSID)
     number = answer.get_attr("NETNSA_NSID") if answer is not None else None
     return number if number is not None and number >= 0 else None
 
@@ -47,8 +45,7 @@ def assign(netlink: Rtnetlink, namespace: Namespace) -> int:
         return known
     for _ in range(ATTEMPTS):
         number = LOWEST + chance.below(HIGHEST - LOWEST)
-        message = nsidmsg()
-        message["attrs"] = [["NETNSA_NSID", number], ["NETNSA_FD", namespace.fd]]
+        message = _message(NETNSA_NSID=number, NETNSA_FD=namespace.fd)
         try:
             netlink.change(
                 Request(message, RTM_NEWNSID, 0, f"netns set {_name(namespace)} {number}")
@@ -72,30 +69,34 @@ def _name(namespace: Namespace) -> str:
 
 def exists(netlink: Rtnetlink, number: int) -> bool:
     """True while the namespace with that nsid lives."""
-    message = nsidmsg()
-    message["attrs"] = [["NETNSA_NSID", number], ["NETNSA_TARGET_NSID", number]]
-    answer = netlink.get(message, RTM_GETNSID)
-    return answer is not None
+    message = _message(NETNSA_NSID=number, NETNSA_TARGET_NSID=number)
+    return netlink.get(message, RTM_GETNSID) is not None
 
 
 def living(netlink: Rtnetlink, asked: Sequence[int]) -> set[int]:
     """Those of ``asked`` whose namespaces live; costs little more than one question."""
     found: set[int] = set()
-    template = _question()
     for begin in range(0, len(asked), PIPELINED):
         part = asked[begin : begin + PIPELINED]
-        questions = [template.replace(_PLACE, number.to_bytes(4, sys.byteorder)) for number in part]
+        questions = [_asked(number) for number in part]
         answers = netlink.answered(questions)
         found.update(number for number, alive in zip(part, answers, strict=True) if alive)
     return found
 
 
-def _question() -> bytes:
-    """The question of ``exists`` for the nsid in ``_PLACE``, encoded once for many."""
-    message = nsidmsg()
-    number = int.from_bytes(_PLACE, sys.byteorder)
-    message["attrs"] = [["NETNSA_NSID", number], ["NETNSA_TARGET_NSID", number]]
-    return encode(message, RTM_GETNSID, NLM_F_REQUEST, 0)
+def _asked(number: int) -> bytes:
+    """The question of ``exists``, with its header."""
+    message = _message(NETNSA_NSID=number, NETNSA_TARGET_NSID=number)
+    return encoded(message, RTM_GETNSID, NLM_F_REQUEST, 0)
+
+
+def _message(**values: int) -> bytes:
+    def build(**values: int) -> Any:
+        message = nsidmsg()
+        message["attrs"] = [list(item) for item in values.items()]
+        return message
+
+    return formed(("nsid",), build, **values)
 
 
 def numbers(netlink: Rtnetlink) -> list[int]:

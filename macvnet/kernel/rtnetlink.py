@@ -18,7 +18,7 @@ from macvnet import sockets
 from macvnet.errors import KernelRefused, PermissionDenied
 from macvnet.kernel import detached
 from macvnet.kernel.constants import NAME_MAX
-from macvnet.kernel.messages import decode, encode, ifaddrmsg, ifinfmsg, nsidmsg, rtmsg
+from macvnet.kernel.messages import decode, encode, formed, ifaddrmsg, ifinfmsg, nsidmsg, rtmsg
 from macvnet.kernel.namespaces import Namespace, entered, socket_cookie
 from macvnet.records import NamedTuple
 
@@ -66,6 +66,7 @@ class NetlinkError(KernelRefused):
 class Request(NamedTuple):
     """A message that changes something, and the ``ip`` command that would do the same.
 
+    ``message`` is one of pyroute2's, or encoded already but for its header.
     ``command`` is "" where nothing is meant to be changed: a question put as a request.
     """
 
@@ -142,7 +143,7 @@ class Rtnetlink:
             self.tell(f"ip {request.command}")
         flags = request.flags | NLM_F_REQUEST | NLM_F_ACK
         self._sequence += 1
-        data = encode(request.message, request.kind, flags, self._sequence)
+        data = encoded(request.message, request.kind, flags, self._sequence)
 
         def work() -> int:
             self._socket.send(data)
@@ -236,11 +237,15 @@ class Rtnetlink:
         *,
         decoded: bool,
     ) -> list[Any]:
-        while True:
+        def build() -> Any:
             message = message_class()
             message["attrs"] = [list(attribute) for attribute in attributes]
             for name, value in fields.items():
                 message[name] = value
+            return message
+
+        message = formed(("dump", message_class, attributes, tuple(fields.items())), build)
+        while True:
             self._interrupted = False
             self._send(message, kind, NLM_F_REQUEST | NLM_F_DUMP)
             answers = self._receive(self._sequence, single=False, keep=keep, decoded=decoded)
@@ -281,7 +286,7 @@ class Rtnetlink:
 
     def _send(self, message: Any, kind: int, flags: int) -> None:
         self._sequence += 1
-        self._socket.send(encode(message, kind, flags, self._sequence))
+        self._socket.send(encoded(message, kind, flags, self._sequence))
 
     def _receive(
         self,
@@ -313,6 +318,13 @@ class Rtnetlink:
             return self._socket.recv(1 << 18)
         except TimeoutError:
             raise NetlinkError(errno.ETIMEDOUT) from None
+
+
+def encoded(message: Any, kind: int, flags: int, sequence: int) -> bytes:
+    """A message of pyroute2's, or one whose header is yet to be filled in, as it is sent."""
+    if not isinstance(message, bytes):
+        return encode(message, kind, flags, sequence)
+    return _HEADER.pack(len(message), kind, flags, sequence, 0) + message[_HEADER.size :]
 
 
 def _refusal(error: NetlinkError, request: Request) -> NetlinkError | PermissionDenied:

@@ -129,8 +129,8 @@ class Transaction:
 
     @property
     def size(self) -> int:
-        """How many operations it would commit now (MAX_OPERATIONS are allowed)."""
-        return len(self.operations)
+        """How many operations it would commit now at most (MAX_OPERATIONS are allowed)."""
+        return len(self._writes)
 
     @property
     def operations(self) -> list[Operation]:

@@ -12,7 +12,7 @@ import json, sys
 from macvnet.kernel import links, messages, nsid, rtnetlink
 request = links.add(links.LinkPlan("ipvlan", (("IFLA_IPVLAN_MODE", 1), ("IFLA_IPVLAN_FLAGS", 2))),
                     "x", lower=7)
-data = messages.encode(request.message, request.kind, request.flags, 1)
+data = rtnetlink.encoded(request.message, request.kind, request.flags, 1)
 back = messages.ifinfmsg(data)
 back.decode()
 info = back.get_attr("IFLA_LINKINFO").get_attr("IFLA_INFO_DATA")
@@ -46,9 +46,9 @@ def test_pyroute2_imported_before_is_used_as_it_is() -> None:
 
 
 MACVLAN_FIRST = """
-from macvnet.kernel import links, messages
+from macvnet.kernel import links, messages, rtnetlink
 request = links.add(links.LinkPlan("macvlan", (("IFLA_MACVLAN_MODE", "bridge"),)), "y", lower=7)
-messages.encode(request.message, request.kind, request.flags, 1)
+rtnetlink.encoded(request.message, request.kind, request.flags, 1)
 """
 
 
