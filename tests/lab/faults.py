@@ -1,6 +1,6 @@
 """macvnet with one thing going wrong: ``python -m tests.lab.faults MODE NUMBER ARGUMENT...``.
 
-The NUMBER-th point at which macvnet touches the world (netlink request, sysctl
+The NUMBER-th point at which macvnet touches the world (netlink message, sysctl
 write, fork, commit) fails, or the process is killed or interrupted after it. The
 points are found by counting, not by a list. Exit status 77 says that there is no
 such point.
@@ -59,9 +59,12 @@ def main() -> int:
     from macvnet.kernel import rtnetlink, sysctl
     from macvnet.store.sqlite import SqliteBackend
 
-    rtnetlink.Rtnetlink.change = points.around(  # type: ignore[method-assign]
-        rtnetlink.Rtnetlink.change, lambda: rtnetlink.NetlinkError(errno.ENOMEM, "injected")
-    )
+    # A question changes nothing: only its failure is another story than what came before it.
+    messages = ("_send", "answered", "change_soon") if mode == FAIL else ("change",)
+    for name in messages:
+        real = getattr(rtnetlink.Rtnetlink, name)
+        struck = points.around(real, lambda: rtnetlink.NetlinkError(errno.ENOMEM, "injected"))
+        setattr(rtnetlink.Rtnetlink, name, struck)
     sysctl.write = points.around(sysctl.write, lambda: KernelRefused("injected", errno.EIO))
     SqliteBackend.commit = points.around(  # type: ignore[method-assign]
         SqliteBackend.commit, lambda: StoreError("injected")
