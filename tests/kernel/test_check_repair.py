@@ -100,6 +100,17 @@ def test_what_was_changed_by_hand_in_the_target_is_found_and_mended(
         assert route is not None and route["gateway"].endswith("1")
 
 
+@pytest.mark.parametrize("command", BY_HAND, ids=[name for name, _ in BY_HAND.values()])
+def test_what_was_changed_by_hand_is_in_nobody_s_way_who_wants_it_gone(
+    lab: Lab, web: Named, command: str
+) -> None:
+    web.ip(*command.split())
+    assert lab.host.macvnet("disconnect", "net", web.target).checked().stderr == ""
+    assert web.links() == ["lo"]
+    assert lab.host.macvnet("rm", "net").checked().stderr == ""
+    assert kinds(lab.host) == []
+
+
 def test_address_with_another_prefix_length_is_put_right(lab: Lab, web: Named) -> None:
     web.batch("addr del 172.16.86.2/24 dev eth0", "addr add 172.16.86.2/16 dev eth0")
     assert "address-missing" in kinds(lab.host)

@@ -59,9 +59,10 @@ def main() -> int:
     from macvnet.kernel import rtnetlink, sysctl
     from macvnet.store.sqlite import SqliteBackend
 
-    rtnetlink.Rtnetlink.change = points.around(  # type: ignore[method-assign]
-        rtnetlink.Rtnetlink.change, lambda: rtnetlink.NetlinkError(errno.ENOMEM, "injected")
-    )
+    for name in ("change", "change_soon"):
+        real = getattr(rtnetlink.Rtnetlink, name)
+        refused = points.around(real, lambda: rtnetlink.NetlinkError(errno.ENOMEM, "injected"))
+        setattr(rtnetlink.Rtnetlink, name, refused)
     sysctl.write = points.around(sysctl.write, lambda: KernelRefused("injected", errno.EIO))
     SqliteBackend.commit = points.around(  # type: ignore[method-assign]
         SqliteBackend.commit, lambda: StoreError("injected")
