@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.kernel.steps import LAN, create, join, wait_until
+from tests.kernel.steps import LAN, create, join, settled, wait_until
 from tests.kernel.trunk import on_vlan, route_vlans, vlan_of
 from tests.lab import Host, Lab, Named
 
@@ -121,7 +121,7 @@ def test_address_with_another_prefix_length_is_put_right(lab: Lab, web: Named) -
 def test_addresses_and_routes_that_others_added_are_left_alone(lab: Lab, web: Named) -> None:
     web.batch("addr add 10.9.9.9/24 dev eth0", "route add 10.8.0.0/16 via 172.16.86.1")
     # The kernel's own address comes with a route when it has proved to be unique.
-    assert wait_until(lambda: not any(info.get("tentative") for info in web.address_info()))
+    assert wait_until(lambda: settled(web))
     before = web.snapshot()
     assert kinds(lab.host) == []
     lab.host.macvnet("repair").checked()
