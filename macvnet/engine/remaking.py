@@ -42,11 +42,11 @@ def adopt_or_remake(ctx: Context, name: str) -> LinkInfo:
             "on",
             "ip -br link",
         )
-    if lower is not None:
-        parents.refuse_present_vlan(links.all_links(ctx.netlink), lower, made.vlan_id)
     if made.boot_id == ctx.boot_id and not made.ifindex:
         # A command died while it made the link: what it began is under the tag's name.
         made_links.discard(ctx, made)
+    if lower is not None:
+        parents.refuse_present_vlan(links.all_links(ctx.netlink), lower, made.vlan_id)
     again = made._replace(
         tag=f"mv{chance.token(6)}",
         lower=lower.ifindex if lower else 0,
