@@ -76,6 +76,7 @@ def collect(ctx: Context, *, grace: float | None, dry_run: bool) -> tuple[Change
 
     limit = ctx.settings.grace if grace is None else grace
     changes: list[Change] = []
+    dead: list[Endpoint] = []
     for _, record in ctx.reader.scan(keys.ENDPOINTS):
         endpoint = Endpoint.from_json(record)
         if alive(ctx, endpoint.sandbox):
@@ -87,8 +88,11 @@ def collect(ctx: Context, *, grace: float | None, dry_run: bool) -> tuple[Change
         network = network_of(ctx.reader, endpoint)
         if network is not None:
             changes += removals(network, endpoint)
-        if not dry_run:
-            roll_back(ctx, endpoint)
+        dead.append(endpoint)
+    if not dry_run:
+        for endpoint in dead:
+            # What is synced last is synced with all before it.
+            roll_back(ctx, endpoint, durable=endpoint is dead[-1])
     return tuple(changes)
 
 

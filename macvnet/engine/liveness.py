@@ -74,20 +74,20 @@ def finish_unfinished(ctx: Context, sandbox_key: str) -> None:
         settle(ctx, endpoint)
 
 
-def settle(ctx: Context, endpoint: Endpoint) -> None:
+def settle(ctx: Context, endpoint: Endpoint, *, durable: bool = False) -> None:
     """Undo what a dead command left half done. The caller holds the lock of the sandbox.
 
     An endpoint that was being made goes; one that was coming back stays
-    recorded, without a link, and can come back again.
+    recorded, without a link, and can come back again. ``durable`` as in ``roll_back``.
     """
     if endpoint.state == RESERVED:
-        roll_back(ctx, endpoint)
+        roll_back(ctx, endpoint, durable=durable)
     elif endpoint.state == RETURNING:
         network = network_of(ctx.store, endpoint)
         if network is not None:
             endpoint_link.remove_by_nsid(ctx, driver(network.driver), endpoint)
         without = endpoint._replace(state=JOINED, ifindex=0)
-        ctx.store.transact(lambda tx: _replace(tx, endpoint, without), durable=False)
+        ctx.store.transact(lambda tx: _replace(tx, endpoint, without), durable=durable)
 
 
 def _replace(tx: Transaction, old: Endpoint, new: Endpoint) -> None:

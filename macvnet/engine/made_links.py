@@ -163,7 +163,9 @@ def unmake(ctx: Context, made: MadeLink) -> str:
         if made.boot_id == ctx.boot_id and links.by_name(ctx.netlink, made.name) is not None:
             return f"the link {made.name} is not the one that macvnet made, so it stays"
         return ""
-    reason = _used_by(ctx, link)
+    probe = f"mp{made.tag[2:]}"
+    _discard_probe(ctx, probe, link)
+    reason = _used_by(ctx, link, probe)
     if reason:
         return f"the link {link.name} stays: {reason}"
     try:
@@ -174,7 +176,7 @@ def unmake(ctx: Context, made: MadeLink) -> str:
     return ""
 
 
-def _used_by(ctx: Context, link: LinkInfo) -> str:
+def _used_by(ctx: Context, link: LinkInfo, probe: str) -> str:
     every = links.all_links(ctx.netlink)
     if link.master:
         master = next((m.name for m in every if m.ifindex == link.master), str(link.master))
@@ -188,29 +190,35 @@ def _used_by(ctx: Context, link: LinkInfo) -> str:
     for route in addressing.all_routes(ctx.netlink, every_table=True):
         if route.ifindex == link.ifindex and in_use_by(route):
             return f"the route {route.words} goes out of it"
-    return _used_elsewhere(ctx, link)
+    return _used_elsewhere(ctx, link, probe)
 
 
-def _used_elsewhere(ctx: Context, link: LinkInfo) -> str:
+def _discard_probe(ctx: Context, probe: str, link: LinkInfo) -> None:
+    """Remove what asked whether the link is used; a command may have died between the two."""
+    found = links.by_name(ctx.netlink, probe)
+    if found is not None and found.kind == "macvlan" and found.lower == link.ifindex:
+        _remove_quietly(ctx, found.ifindex, probe)
+
+
+def _used_elsewhere(ctx: Context, link: LinkInfo, probe: str) -> str:
     """Macvlans and ipvlans in other namespaces are seen only by what they forbid.
 
     A macvlan of mode passthru, left down, is refused while anything else hangs
     on the link. Only ever tried on a link of macvnet's own.
     """
-    probe = f"mp{chance.token(6)}"
     plan = LinkPlan("macvlan", (("IFLA_MACVLAN_MODE", "passthru"),), "mode passthru")
     deadline = time.monotonic() + RELEASE_SECONDS
-    while True:
-        try:
-            ctx.netlink.change(links.add(plan, probe, lower=link.ifindex, lower_name=link.name))
-        except NetlinkError as error:
-            if error.errno == errno.EOPNOTSUPP:
+    try:
+        while True:
+            try:
+                ctx.netlink.change(links.add(plan, probe, lower=link.ifindex, lower_name=link.name))
+            except NetlinkError as error:
+                if error.errno == errno.EOPNOTSUPP:
+                    return ""
+                if time.monotonic() > deadline:
+                    return "a macvlan or ipvlan link in another namespace is on it"
+                time.sleep(0.05)
+            else:
                 return ""
-            if time.monotonic() > deadline:
-                return "a macvlan or ipvlan link in another namespace is on it"
-            time.sleep(0.05)
-            continue
-        made = links.by_name(ctx.netlink, probe)
-        if made is not None:
-            _remove_quietly(ctx, made.ifindex, probe)
-        return ""
+    finally:
+        _discard_probe(ctx, probe, link)

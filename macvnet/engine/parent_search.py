@@ -86,7 +86,9 @@ def ensure(ctx: Context, network: Network) -> LinkInfo:
         return found.link
     from macvnet.engine import made_links, remaking
 
-    if found.link is not None and made_links.is_link(made_links.find(ctx, found.made), found.link):
+    ours = made_links.find(ctx, found.made)
+    # Without an ifindex in its record it has been begun only: it may be down, or not quiet.
+    if found.link is not None and found.made.ifindex and made_links.is_link(ours, found.link):
         return found.link
     with ctx.structure_lock():
         return remaking.adopt_or_remake(ctx, name)

@@ -27,6 +27,10 @@ def adopt_or_remake(ctx: Context, name: str) -> LinkInfo:
         if link is None:
             raise missing(name)
         return link
+    if made.boot_id == ctx.boot_id and not made.ifindex:
+        # A command died while it made the link: what it began has its tag as name or alias.
+        made_links.discard(ctx, made)
+        link = links.by_name(ctx.netlink, name)
     if link is not None:
         if not made_links.is_link(made_links.find(ctx, made), link):
             ctx.store.transact(lambda tx: tx.delete(keys.made_link(name)))
@@ -44,9 +48,6 @@ def adopt_or_remake(ctx: Context, name: str) -> LinkInfo:
         )
     if lower is not None:
         parents.refuse_present_vlan(links.all_links(ctx.netlink), lower, made.vlan_id)
-    if made.boot_id == ctx.boot_id and not made.ifindex:
-        # A command died while it made the link: what it began is under the tag's name.
-        made_links.discard(ctx, made)
     again = made._replace(
         tag=f"mv{chance.token(6)}",
         lower=lower.ifindex if lower else 0,

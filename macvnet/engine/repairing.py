@@ -77,7 +77,7 @@ def _finish(ctx: Context, difference: Difference) -> None:
         with ctx.sandbox_lock(difference.endpoint.sandbox.cookie):
             now = lookup.endpoint(ctx.store, difference.endpoint.id)
             if now is not None:
-                settle(ctx, now)
+                settle(ctx, now, durable=True)
     elif difference.network is not None:
         with ctx.structure_lock():
             if ctx.store.get(f"network/{difference.network.id}") is not None:
@@ -109,7 +109,7 @@ def _bring_back(ctx: Context, difference: Difference) -> None:
 
 def _free(ctx: Context, difference: Difference) -> None:
     _, endpoint = _about(difference)
-    roll_back(ctx, endpoint)
+    roll_back(ctx, endpoint, durable=True)
 
 
 def _in_place(

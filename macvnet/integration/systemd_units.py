@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from macvnet.errors import Conflict, KernelRefused, PermissionDenied
+from macvnet.errors import Conflict, InvalidRequest, KernelRefused, PermissionDenied
 from macvnet.records import NamedTuple
 from macvnet.text import printable, quoted
 
@@ -30,7 +30,13 @@ class Place(NamedTuple):
 
 
 def filled(unit: str, place: Place) -> str:
-    """The text of a unit."""
+    """The text of a unit. InvalidRequest for a word that would end the line it stands in."""
+    for word in (place.executable, place.state_dir, *place.options):
+        if not word.isprintable():
+            raise InvalidRequest(
+                f"{quoted(word)} has characters that no unit of systemd's can hold",
+                "a path of printable characters",
+            )
     with open(os.path.join(_TEMPLATES, unit), encoding="utf-8") as file:
         text = file.read()
     words = " ".join(map(_word, (place.executable, *place.options)))

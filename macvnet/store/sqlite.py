@@ -2,7 +2,8 @@
 
 Knows SQL, file permissions and SQLite's error codes; the only module that
 does. A writer takes the write lock before it reads, so it never has to begin
-anew. One commit costs one fsync, that of the write-ahead log.
+anew. One commit costs one fsync, that of the write-ahead log; the first one of
+a process costs another, since SQLite syncs the directory when it first syncs a log.
 """
 
 from __future__ import annotations

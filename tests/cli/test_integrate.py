@@ -62,6 +62,23 @@ def test_unit_calls_the_macvnet_and_the_state_that_installed_it(directory: Path)
     assert "ConditionPathExists=/srv/100%% mine/state.db" in text
 
 
+@pytest.mark.parametrize("text", ["/srv/a\nExecStartPre=/bin/evil", "/srv/\x1b[31m", "/srv/\udcff"])
+@pytest.mark.parametrize("word", ["--print", "--install"])
+def test_path_cannot_bring_lines_of_its_own_into_the_unit(
+    directory: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    word: str,
+) -> None:
+    monkeypatch.setenv("MACVNET_STATE_DIR", text)
+    assert run(["integrate", "systemd", word]) == 3
+    said = capsys.readouterr()
+    assert said.out == "" and "no unit of systemd's can hold" in said.err
+    assert "\x1b" not in said.err and len(said.err.splitlines()) == 2
+    assert tree(directory) == {}
+
+
 def test_nothing_waits_for_the_unit(directory: Path) -> None:
     """Boot is not delayed, and neither network nor login is ordered after it."""
     assert run(["integrate", "systemd", "--install"]) == 0

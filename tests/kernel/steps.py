@@ -102,3 +102,9 @@ def wait_until(condition: Callable[[], bool], seconds: float = 5) -> bool:
 def struck(host: Machine, mode: str, point: int, *command: str) -> Result:
     """The command with something going wrong at that point (``tests.lab.faults``)."""
     return strike((mode, str(point), *command), namespace=host.fd, enter=host.enter, env=host.env)
+
+
+def settled(target: Machine) -> bool:
+    """Whether the kernel's own address has come, and proved unique."""
+    found = [info for info in target.address_info() if info["scope"] == "link"]
+    return bool(found) and not any(info.get("tentative") for info in found)

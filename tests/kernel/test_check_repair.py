@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.kernel.steps import LAN, create, join, wait_until
+from tests.kernel.steps import LAN, create, join, settled, wait_until
 from tests.kernel.trunk import on_vlan, route_vlans, vlan_of
 from tests.lab import Host, Lab, Named
 
@@ -100,6 +100,17 @@ def test_what_was_changed_by_hand_in_the_target_is_found_and_mended(
         assert route is not None and route["gateway"].endswith("1")
 
 
+@pytest.mark.parametrize("command", BY_HAND, ids=[name for name, _ in BY_HAND.values()])
+def test_what_was_changed_by_hand_is_in_nobody_s_way_who_wants_it_gone(
+    lab: Lab, web: Named, command: str
+) -> None:
+    web.ip(*command.split())
+    assert lab.host.macvnet("disconnect", "net", web.target).checked().stderr == ""
+    assert web.links() == ["lo"]
+    assert lab.host.macvnet("rm", "net").checked().stderr == ""
+    assert kinds(lab.host) == []
+
+
 def test_address_with_another_prefix_length_is_put_right(lab: Lab, web: Named) -> None:
     web.batch("addr del 172.16.86.2/24 dev eth0", "addr add 172.16.86.2/16 dev eth0")
     assert "address-missing" in kinds(lab.host)
@@ -110,7 +121,7 @@ def test_address_with_another_prefix_length_is_put_right(lab: Lab, web: Named) -
 def test_addresses_and_routes_that_others_added_are_left_alone(lab: Lab, web: Named) -> None:
     web.batch("addr add 10.9.9.9/24 dev eth0", "route add 10.8.0.0/16 via 172.16.86.1")
     # The kernel's own address comes with a route when it has proved to be unique.
-    assert wait_until(lambda: not any(info.get("tentative") for info in web.address_info()))
+    assert wait_until(lambda: settled(web))
     before = web.snapshot()
     assert kinds(lab.host) == []
     lab.host.macvnet("repair").checked()

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
+from macvnet import keys
 from tests.kernel.steps import struck
 from tests.lab import Lab, Named, Result
 from tests.lab.faults import BEYOND, FAIL, INTERRUPT, KILL
@@ -85,6 +86,11 @@ DISCONNECT = "disconnect n TARGET"
 FIRST = "172.16.86.2/24"
 GONE = "ip link del eth0".split()
 RENUMBERED = "ip addr flush dev eth0".split()
+DEAD = (
+    "host ip netns add gone".split(),
+    "connect n netns:gone".split(),
+    "host ip netns del gone".split(),
+)
 SCRIPTS = {
     "create": Script((), NET, ("rm n",)),
     "connect": Script((NET,), CONNECT, (DISCONNECT, "rm n")),
@@ -97,7 +103,7 @@ SCRIPTS = {
     "run": Script((NET,), "run --net n --name r -- true".split(), ("rm n",)),
     "restore": Script((NET, CONNECT, GONE), ["restore"], (DISCONNECT, "rm n"), FIRST),
     "repair": Script((NET, CONNECT, RENUMBERED), ["repair"], (DISCONNECT, "rm n"), FIRST),
-    "gc": Script((NET,), ["gc"], ("rm n",)),
+    "gc": Script((NET, *DEAD), ["gc", "--grace=0"], ("rm n",)),
     "create-vlan": Script((), VLAN, ("rm n",), needs=("vlan",)),
     "rm-vlan": Script((VLAN,), ["rm", "n"], needs=("vlan",)),
     "create-dummy": Script(
@@ -162,6 +168,9 @@ def test_every_point(lab: Lab, name: str, mode: str, capsys: pytest.CaptureFixtu
             if script.address:
                 assert target.addresses()[:1] == [script.address], f"{what}\nthen {again}"
                 assert play(["check"]).checked().lines == [], f"{what}\nthen {again}"
+            if name == "gc":
+                left = [key for key in rig.recorded() if key.startswith(keys.ENDPOINTS)]
+                assert left == [], f"{what}\nthen {again}"
         for line in script.teardown:
             play(line.split()).checked()
         rig.assert_untouched(target, f"{mode} at point {points} of {name}")
@@ -170,4 +179,4 @@ def test_every_point(lab: Lab, name: str, mode: str, capsys: pytest.CaptureFixtu
             break
     with capsys.disabled():
         print(f" {points} points", end="")
-    assert points >= (0 if name == "gc" else 2)
+    assert points >= 2

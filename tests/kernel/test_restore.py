@@ -10,7 +10,17 @@ import threading
 import time
 from collections.abc import Callable
 
-from tests.kernel.steps import LAN, Joined, create, join, networks, notes, struck, wait_until
+from tests.kernel.steps import (
+    LAN,
+    Joined,
+    create,
+    join,
+    networks,
+    notes,
+    settled,
+    struck,
+    wait_until,
+)
 from tests.kernel.trunk import after_reboot
 from tests.lab import Container, Host, Lab, Named
 from tests.lab.events import changes
@@ -61,7 +71,7 @@ def test_second_run_changes_nothing(lab: Lab) -> None:
     web.ip("link", "del", "eth0")
     lab.host.macvnet("restore").checked()
     # The kernel's own addresses are still coming and proving unique.
-    assert wait_until(lambda: not any(info.get("tentative") for info in web.address_info()))
+    assert wait_until(lambda: all(map(settled, (web, process))))
     wal = (lab.state_dir / "state.db-wal").read_bytes()
     with changes(lab.host.fd, web.fd, process.fd) as seen:
         done = lab.host.macvnet("restore").checked()

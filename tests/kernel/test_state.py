@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.kernel.steps import CONFLICT, LAN, REQUEST, create, join, networks, refused
+from tests.kernel.steps import CONFLICT, LAN, REQUEST, create, join, networks, refused, struck
 from tests.lab import Lab
+from tests.lab.faults import KILL
 
 
 def test_network_is_recorded_durably_when_create_returns(lab: Lab) -> None:
@@ -31,6 +33,41 @@ def test_network_is_recorded_durably_when_create_returns(lab: Lab) -> None:
         assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
         assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
     connection.close()
+
+
+LEVELS = """
+import sys
+from macvnet.cli.main import run
+from macvnet.store.sqlite import SqliteBackend
+real, levels = SqliteBackend.commit, []
+def commit(self, *operations):
+    levels.append(self._connection.execute("PRAGMA synchronous").fetchone()[0])
+    return real(self, *operations)
+SqliteBackend.commit = commit
+status = run(sys.argv[1:])
+print(*levels)
+sys.exit(status)
+"""
+
+
+@pytest.mark.parametrize("words", [("gc", "--grace=0"), ("repair",)], ids=["gc", "repair"])
+@pytest.mark.parametrize("end", ["dies", "is half attached"])
+def test_what_is_said_to_be_freed_is_synced(lab: Lab, words: tuple[str, ...], end: str) -> None:
+    """With the last commit of the command (SQLite's level 2), and what came before with it."""
+    create(lab.host, "net", *LAN)
+    targets = [lab.container() for _ in range(2)]
+    for target in targets:
+        if end == "dies":
+            join(lab.host, target, "net")
+        else:
+            assert struck(lab.host, KILL, 3, "connect", "net", target.target).status < 0
+    for target in targets if end == "dies" or words[0] == "gc" else ():
+        target.close()
+    done = lab.host.run(sys.executable, "-c", LEVELS, *words).checked()
+    *said, levels = done.lines
+    assert len(said) >= 2 and levels.split()[-1] == "2", done
+    assert lab.host.macvnet("state", "export").checked().json()["endpoints"] == []
+    assert lab.host.macvnet("check").checked().lines == []
 
 
 def test_state_of_another_namespace_is_not_changed_from_here(lab: Lab) -> None:

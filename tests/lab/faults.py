@@ -60,7 +60,7 @@ def main() -> int:
     from macvnet.store.sqlite import SqliteBackend
 
     # A question changes nothing: only its failure is another story than what came before it.
-    messages = ("_send", "answered", "change_soon") if mode == FAIL else ("change",)
+    messages = ("_send", "answered", "change_soon") if mode == FAIL else ("change", "change_soon")
     for name in messages:
         real = getattr(rtnetlink.Rtnetlink, name)
         struck = points.around(real, lambda: rtnetlink.NetlinkError(errno.ENOMEM, "injected"))
