@@ -60,7 +60,9 @@ def main() -> int:
     from macvnet.store.sqlite import SqliteBackend
 
     # A question changes nothing: only its failure is another story than what came before it.
-    messages = ("_send", "answered", "change_soon") if mode == FAIL else ("change", "change_soon")
+    # In User Mode Linux, where each point takes seconds, the changes alone.
+    questions = mode == FAIL and not os.environ.get("MACVNET_TEST_UML")
+    messages = ("_send", "answered", "change_soon") if questions else ("change", "change_soon")
     for name in messages:
         real = getattr(rtnetlink.Rtnetlink, name)
         struck = points.around(real, lambda: rtnetlink.NetlinkError(errno.ENOMEM, "injected"))
