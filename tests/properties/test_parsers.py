@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from macvnet import journal, rules, runtimes, shapes
 from macvnet import settings as settings_module
 from macvnet.addresses import Address, Subnet
-from macvnet.cli import filters, syntax, wanted
+from macvnet.cli import filters, many, syntax, wanted
 from macvnet.cli.durations import seconds
 from macvnet.drivers import driver
 from macvnet.engine import importing, lookup, requests
@@ -118,6 +118,7 @@ TEXTS: dict[str, Callable[[str], object]] = {
     "duration": lambda text: seconds("--grace", text),
     "target": lambda text: runtimes.owner_of(text, STORE),
     "network term": lambda text: lookup.network(STORE, text),
+    "line of a batch": many.words_of,
     "resolv.conf": sandbox.loopback_resolver,
     "document": document,
 }
