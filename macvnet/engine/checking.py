@@ -116,7 +116,7 @@ def _endpoint(
             at = endpoint_link.inside(ctx, found.target)
             with at.netlink:
                 yield from _inside(ctx, network, endpoint, parent, at)
-        elif not endpoint.owner.returns and not alive(ctx, endpoint.sandbox):
+        elif not endpoint.owner.returns and not alive(ctx, endpoint):
             text = "its process is gone, and its lease can be freed"
             yield Difference(ENDPOINT_DEAD, subject, text, network, endpoint)
 

@@ -8,7 +8,7 @@ death was first seen, and never less than until ``restore`` has run in this boot
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from macvnet import chance, keys
 from macvnet.addresses import Address
@@ -41,7 +41,7 @@ def kept(ctx: Context, endpoint: Endpoint, grace: float) -> bool:
 
 def needed(ctx: Context, endpoint: Endpoint, *, dry_run: bool) -> bool:
     """Whether an endpoint lives, or its lease is kept. A death first seen now is recorded."""
-    if alive(ctx, endpoint.sandbox):
+    if alive(ctx, endpoint):
         return True
     return kept(ctx, _seen(ctx, endpoint, dry_run=dry_run), ctx.settings.grace)
 
@@ -55,7 +55,7 @@ def _seen(ctx: Context, endpoint: Endpoint, *, dry_run: bool) -> Endpoint:
 
 def see_death(ctx: Context, endpoint: Endpoint) -> Endpoint:
     """Record when the sandbox was first seen dead; forget it where it lives."""
-    since = 0.0 if alive(ctx, endpoint.sandbox) else endpoint.dead_since or time.time()
+    since = 0.0 if alive(ctx, endpoint) else endpoint.dead_since or time.time()
     if since == endpoint.dead_since:
         return endpoint
 
@@ -79,7 +79,7 @@ def collect(ctx: Context, *, grace: float | None, dry_run: bool) -> tuple[Change
     dead: list[Endpoint] = []
     for _, record in ctx.reader.scan(keys.ENDPOINTS):
         endpoint = Endpoint.from_json(record)
-        if alive(ctx, endpoint.sandbox):
+        if alive(ctx, endpoint):
             if endpoint.dead_since and not dry_run:
                 see_death(ctx, endpoint)
             continue
@@ -111,11 +111,15 @@ def sweep_some(ctx: Context) -> None:
     asked = {p["nsid"] for p in proofs.values() if p["boot_id"] == ctx.boot_id}
     living = nsid.living(ctx.netlink, sorted(asked - {None}))
     for endpoint_id, proof in proofs.items():
-        if proof["boot_id"] == ctx.boot_id and proof["nsid"] in living | {None}:
+        if proof["boot_id"] == ctx.boot_id and _is_proved(proof["nsid"], living):
             continue
         endpoint = lookup.endpoint(ctx.reader, endpoint_id)
-        if endpoint is not None and not alive(ctx, endpoint.sandbox):
+        if endpoint is not None and not alive(ctx, endpoint):
             roll_back(ctx, endpoint)
+
+
+def _is_proved(number: int | None, living: Collection[int]) -> bool:
+    return number is None or (number in living and nsid.is_own(number))
 
 
 def make_way(ctx: Context, network: Network, addresses: Iterable[Address], mac: str) -> None:
@@ -126,7 +130,7 @@ def make_way(ctx: Context, network: Network, addresses: Iterable[Address], mac: 
         held.add((ctx.reader.get(keys.mac(network.parent.name, mac)) or {}).get("endpoint", ""))
     for endpoint_id in sorted(held - {""}):
         endpoint = lookup.endpoint(ctx.reader, endpoint_id)
-        if endpoint is None or alive(ctx, endpoint.sandbox):
+        if endpoint is None or alive(ctx, endpoint):
             continue
         if not kept(ctx, see_death(ctx, endpoint), ctx.settings.grace):
             roll_back(ctx, endpoint)
@@ -140,7 +144,7 @@ def reclaim(ctx: Context, network: Network) -> bool:
     """
     dead = []
     for endpoint in _in_segment(ctx, network):
-        if alive(ctx, endpoint.sandbox):
+        if alive(ctx, endpoint):
             continue
         returns = endpoint.owner.returns
         asked = any(assigned.explicit for assigned in endpoint.addresses)

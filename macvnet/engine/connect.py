@@ -292,9 +292,7 @@ def _stale(ctx: Context, step: Step, sandbox: SandboxId, target: Target) -> list
     return [
         old
         for old in endpoints_of_owner(ctx.reader, str(target.owner))
-        if old.network == step.network.id
-        and old.sandbox.key != sandbox.key
-        and not alive(ctx, old.sandbox)
+        if old.network == step.network.id and old.sandbox.key != sandbox.key and not alive(ctx, old)
     ]
 
 

@@ -26,6 +26,7 @@ MAC_RELEASE_SECONDS = 2.0
 """How long a MAC of a namespace that died may stay taken (measured: 20 ms, more under load)."""
 NAME_ATTEMPTS = 64
 NAME_PREFIX = "eth"
+MACVLAN = "macvlan"
 NULL = "null"
 """The IPAM driver that gives no addresses."""
 
@@ -236,6 +237,19 @@ def _is_tagged(link: LinkInfo, endpoint: Endpoint) -> bool:
     return link.name == temporary_name(endpoint) or link.alias == tag(endpoint)
 
 
+def find_by_nsid(ctx: Context, endpoint: Endpoint, number: int) -> LinkInfo | None:
+    """The joined endpoint's link in the namespace with an nsid that others may have given.
+
+    That may be another namespace by now, whose links have the same numbers: so
+    it must have the endpoint's tag, or the MAC that nobody else has on its parent.
+    """
+    link = links.by_index(ctx.netlink, endpoint.ifindex, nsid=number) if endpoint.ifindex else None
+    if link is None:
+        return None
+    has_mac = link.kind == MACVLAN and link.mac == endpoint.mac
+    return link if has_mac or _is_tagged(link, endpoint) else None
+
+
 def remove_by_nsid(ctx: Context, driver: Driver, endpoint: Endpoint) -> None:
     """Remove the link of an endpoint whose target no name leads to any more.
 
@@ -245,6 +259,8 @@ def remove_by_nsid(ctx: Context, driver: Driver, endpoint: Endpoint) -> None:
     """
     number = endpoint.sandbox.nsid
     if number is None or not nsid.exists(ctx.netlink, number):
+        return
+    if endpoint.ifindex and not nsid.is_own(number) and not find_by_nsid(ctx, endpoint, number):
         return
     try:
         for link in links.all_links(ctx.netlink, nsid=number):

@@ -1,7 +1,9 @@
 """Whether a sandbox recorded earlier still lives, and what to do with the endpoints of dead ones.
 
 Dead means: recorded in another boot, or the nsid that macvnet gave the
-namespace is gone. A PID, an inode or a cookie proves nothing.
+namespace is gone. A PID, an inode or a cookie proves nothing. Where the
+namespace had a number before, the next one may be given the same: then it lives
+as long as its process or its link is found there.
 """
 
 from __future__ import annotations
@@ -13,16 +15,37 @@ from macvnet.engine.context import Context
 from macvnet.engine.lookup import endpoint as recorded_endpoint
 from macvnet.engine.lookup import endpoints_of_sandbox
 from macvnet.engine.recording import forget
+from macvnet.errors import MacvnetError
 from macvnet.kernel import links, nsid
-from macvnet.model import JOINED, RESERVED, RETURNING, Endpoint, Network, SandboxId
+from macvnet.kernel.namespaces import Namespace
+from macvnet.model import JOINED, RESERVED, RETURNING, Endpoint, Network
 from macvnet.store import Reader, Transaction
 
 
-def alive(ctx: Context, sandbox: SandboxId) -> bool:
-    """Whether the namespace still exists. Costs one netlink message."""
+def alive(ctx: Context, endpoint: Endpoint) -> bool:
+    """Whether an endpoint's sandbox still exists. Costs a netlink message, seldom two."""
+    sandbox = endpoint.sandbox
     if sandbox.boot_id != ctx.boot_id:
         return False
-    return sandbox.nsid is None or nsid.exists(ctx.netlink, sandbox.nsid)
+    if sandbox.nsid is None:
+        return True
+    if not nsid.exists(ctx.netlink, sandbox.nsid):
+        return False
+    return nsid.is_own(sandbox.nsid) or _is_still_there(ctx, endpoint, sandbox.nsid)
+
+
+def _is_still_there(ctx: Context, endpoint: Endpoint, number: int) -> bool:
+    """Whether an nsid that others gave, and give again, still means the endpoint's sandbox."""
+    if endpoint.state != JOINED:
+        return True
+    if endpoint.pid is not None:
+        try:
+            with Namespace.of_pid(endpoint.pid) as namespace:
+                if namespace.cookie == endpoint.sandbox.cookie:
+                    return True
+        except MacvnetError:
+            pass
+    return endpoint_link.find_by_nsid(ctx, endpoint, number) is not None
 
 
 def network_of(reader: Reader, endpoint: Endpoint) -> Network | None:

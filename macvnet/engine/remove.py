@@ -83,7 +83,7 @@ def _settle(ctx: Context, network: Network) -> None:
 
 
 def _refuse_living(ctx: Context, network: Network, endpoints: list[Endpoint]) -> None:
-    living = [endpoint for endpoint in endpoints if alive(ctx, endpoint.sandbox)]
+    living = [endpoint for endpoint in endpoints if alive(ctx, endpoint)]
     if living:
         names = ", ".join(f"{e.owner} ({e.ifname})" for e in living[:4])
         more = f" and {len(living) - 4} more" if len(living) > 4 else ""

@@ -42,7 +42,7 @@ def reopened(ctx: Context, endpoint: Endpoint) -> Iterator[Reopened]:
 
 
 def _reopen(ctx: Context, endpoint: Endpoint) -> Reopened:
-    lives = alive(ctx, endpoint.sandbox)
+    lives = alive(ctx, endpoint)
     target = _by_name(ctx, endpoint)
     if target is not None:
         same = target.namespace.cookie == endpoint.sandbox.cookie

@@ -166,7 +166,7 @@ class _Run:
             endpoint = lookup.endpoint(self.ctx.store, endpoint.id) or endpoint
             if endpoint.state != JOINED:
                 return
-        if not endpoint.owner.returns and not alive(self.ctx, endpoint.sandbox):
+        if not endpoint.owner.returns and not alive(self.ctx, endpoint):
             roll_back(self.ctx, endpoint)
             return
         with reopened(self.ctx, endpoint) as found:

@@ -46,7 +46,7 @@ def bring_back(ctx: Context, network: Network, endpoint: Endpoint, target: Targe
         if endpoint.sandbox.key == sandbox.key:
             if endpoint_link.find(ctx, kind, endpoint, at, parent) is not None:
                 return False
-        elif alive(ctx, endpoint.sandbox):
+        elif alive(ctx, endpoint):
             raise Conflict(
                 f"the former sandbox of {endpoint.owner} still lives, and has its address",
                 f"macvnet disconnect {network.name} {endpoint.owner}",

@@ -2,7 +2,8 @@
 
 An nsid stays while anything holds the namespace and vanishes when it dies; user
 space cannot take it away (RTM_NEWNSID, RTM_GETNSID). macvnet chooses the number
-itself, at random, so that a number seen again is the same namespace.
+itself, at random, so that a number seen again is the same namespace. The kernel
+and other programs number from 0 on, and give a number that is free again to the next.
 """
 
 from __future__ import annotations
@@ -65,6 +66,11 @@ def assign(netlink: Rtnetlink, namespace: Namespace) -> int:
 def _name(namespace: Namespace) -> str:
     """``ip netns set`` takes a name under /run/netns or a path."""
     return namespace.origin.removeprefix("/run/netns/")
+
+
+def is_own(number: int) -> bool:
+    """Whether macvnet gave the number, so that it never means another namespace."""
+    return number >= LOWEST
 
 
 def exists(netlink: Rtnetlink, number: int) -> bool:
