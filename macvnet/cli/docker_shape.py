@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from macvnet.model import Endpoint, Network, Pool
 
 SATURATED = (1 << 64) - 1
+DOCKERS = ("docker", "podman")
+"""Runtimes whose containers are named here as docker itself names them."""
 SCHEMA = 1
 """Grows when a key below ``Macvnet`` changes meaning or type, or goes (docs/compatibility.md)."""
 
@@ -71,7 +73,7 @@ def inspected(engine: Engine, network: Network) -> dict[str, Any]:
         "Labels": _sorted(network.labels),
         "Containers": _sorted(
             {
-                f"ep-{one.id}": _container(one)
+                _container_key(one): _container(one)
                 for one in endpoints
                 if one.state == JOINED and engine.present(one)
             }
@@ -101,10 +103,17 @@ def _config(pool: Pool) -> dict[str, Any]:
     return config
 
 
+def _container_key(endpoint: Endpoint) -> str:
+    """The container's ID as docker and podman have it; for others docker's key without one."""
+    owner = endpoint.owner
+    return owner.id if owner.runtime in DOCKERS and owner.id else f"ep-{endpoint.id}"
+
+
 def _container(endpoint: Endpoint) -> dict[str, str]:
+    owner = endpoint.owner
     ipv4, ipv6 = endpoint.address(IPV4), endpoint.address(IPV6)
     return {
-        "Name": str(endpoint.owner),
+        "Name": owner.name if owner.runtime in DOCKERS else str(owner),
         "EndpointID": endpoint.id,
         "MacAddress": endpoint.mac,
         "IPv4Address": ipv4.cidr if ipv4 else "",
@@ -156,6 +165,7 @@ def _endpoint(endpoint: Endpoint, present: bool) -> dict[str, Any]:
     return {
         "ID": endpoint.id,
         "Target": str(endpoint.owner),
+        "ContainerID": endpoint.owner.id,
         "PID": endpoint.pid or 0,
         "State": endpoint.state,
         "Present": present,

@@ -105,9 +105,9 @@ class Engine:
         """Whether an endpoint's target seems to be there: cheap, from /proc, no proof."""
         from macvnet.runtimes import table
 
-        kind = table().get(endpoint.owner.runtime)
-        same_boot = endpoint.sandbox.boot_id == self._ctx.boot_id
-        return same_boot and kind is not None and kind.present(endpoint.owner.name, self.reader)
+        if endpoint.sandbox.boot_id != self._ctx.boot_id or endpoint.owner.runtime not in table():
+            return False
+        return table()[endpoint.owner.runtime].present(endpoint, self.reader)
 
     def excluded(self, network: Network) -> list[str]:
         """The --exclude texts of a network."""

@@ -15,9 +15,10 @@ from macvnet.engine.collecting import make_way, reclaim, sweep_some
 from macvnet.engine.context import Context
 from macvnet.engine.endpoint_link import Inside
 from macvnet.engine.joining import Joined, Joining, establish, record
-from macvnet.engine.liveness import alive, finish_unfinished, members_of, roll_back
+from macvnet.engine.liveness import alive, dies, finish_unfinished, members_of, roll_back
 from macvnet.engine.lookup import endpoint as recorded_endpoint
 from macvnet.engine.lookup import endpoints_of_owner
+from macvnet.engine.reopening import by_pid
 from macvnet.engine.requests import Wanted, judge
 from macvnet.engine.reserving import Reservation
 from macvnet.engine.undo import Undo
@@ -27,7 +28,7 @@ from macvnet.kernel.announce import announce
 from macvnet.kernel.links import LinkInfo
 from macvnet.model import JOINED, Change, Endpoint, EndpointRequest, Network, SandboxId
 from macvnet.records import NamedTuple
-from macvnet.runtimes import Target
+from macvnet.runtimes import Target, table
 from macvnet.store import Transaction
 
 
@@ -184,16 +185,20 @@ def join(ctx: Context, seats: Sequence[Seat], *, together: bool = False) -> None
 
 def refuse_host(ctx: Context, target: Target) -> None:
     """A target that is the host's own namespace would lose its network: refused."""
-    reason = ""
     if target.namespace.same_as(ctx.namespace):
         reason = "the one this command was started in"
     elif target.namespace.is_of(1):
         reason = "the host's own (that of PID 1)"
-    if reason:
-        raise Conflict(
-            f"the network namespace of {target.owner} is {reason}, which macvnet never changes",
-            "unshare --net COMMAND, or macvnet run -- COMMAND",
-        )
+    else:
+        return
+    whose = f"the network namespace of {target.owner}"
+    if target.owner.returns:
+        # Its runtime made no namespace for it: docker calls that the network mode host.
+        whose = f"{target.owner} shares the network of the host: its namespace"
+    raise Conflict(
+        f"{whose} is {reason}, which macvnet never changes",
+        table()[target.owner.runtime].ISOLATED,
+    )
 
 
 def _refuse_twice(steps: Sequence[Step]) -> None:
@@ -292,8 +297,19 @@ def _stale(ctx: Context, step: Step, sandbox: SandboxId, target: Target) -> list
     return [
         old
         for old in endpoints_of_owner(ctx.reader, str(target.owner))
-        if old.network == step.network.id and old.sandbox.key != sandbox.key and not alive(ctx, old)
+        if old.network == step.network.id
+        and old.sandbox.key != sandbox.key
+        and not _lives(ctx, old)
     ]
+
+
+def _lives(ctx: Context, endpoint: Endpoint) -> bool:
+    if not alive(ctx, endpoint):
+        return False
+    if reached := by_pid(endpoint):
+        reached.namespace.close()
+        return True
+    return not dies(ctx, endpoint)
 
 
 def reservation(

@@ -43,6 +43,15 @@ class Context:
         self._reader: Store | None = None
         self._netlink: Rtnetlink | None = None
         self._checked = False
+        self._noted: set[str] = set()
+        # When this command stops waiting for namespaces to be gone (time.monotonic).
+        self.dying_until: float | None = None
+
+    def note_once(self, text: str) -> None:
+        """A note that each of many endpoints may be the reason for."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self.note(text)
 
     @property
     def reader(self) -> Store:

@@ -6,23 +6,35 @@ record of a link that is gone, never an address that is free and still in use.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from macvnet import keys, runtimes
 from macvnet.drivers import driver
 from macvnet.engine import election, endpoint_link, lookup
 from macvnet.engine.context import Context
 from macvnet.engine.endpoint_link import Inside
-from macvnet.engine.liveness import finish_unfinished, members_of, network_of, roll_back
+from macvnet.engine.liveness import (
+    alive,
+    finish_unfinished,
+    members_of,
+    network_of,
+    roll_back,
+)
 from macvnet.engine.lookup import endpoints_of_owner, endpoints_of_sandbox
 from macvnet.engine.recording import forget
-from macvnet.errors import KernelRefused, NotFound
+from macvnet.engine.reopening import by_pid
+from macvnet.errors import Conflict, KernelRefused, NotFound, RuntimeUnavailable
 from macvnet.kernel import links
 from macvnet.kernel.links import LinkInfo
 from macvnet.model import Change, Endpoint, Network, Owner, SandboxId
-from macvnet.runtimes import Target
+from macvnet.runtimes import NoSandbox, Target
 from macvnet.store import Transaction
 from macvnet.text import quoted
+
+UNOPENED = (NotFound, NoSandbox, RuntimeUnavailable)
+"""Why a spelling leads to no sandbox now; what is recorded under it can be freed all the same."""
+SHORTEST_ID = 4
+"""How many digits say which recorded container is meant."""
 
 
 def take_out(ctx: Context, at: Inside, endpoint: Endpoint, *, elect: bool) -> None:
@@ -95,8 +107,7 @@ def disconnect_target(
 def endpoints_meant(ctx: Context, key: str, owner: Owner, network: Network) -> list[Endpoint]:
     """The endpoints meant: the sandbox's own, else what the owner left in an earlier sandbox."""
     here = [e for e in endpoints_of_sandbox(ctx.reader, key) if e.network == network.id]
-    earlier = [e for e in endpoints_of_owner(ctx.reader, str(owner)) if e.network == network.id]
-    found = here or earlier
+    found = here or [e for e in earlier(ctx, owner) if e.network == network.id]
     if not found:
         raise NotFound(
             f"{owner} is not connected to network {network.name!r}",
@@ -115,6 +126,20 @@ def left_behind(ctx: Context, owner: Owner, network: Network) -> list[Endpoint]:
             f"macvnet inspect {network.name}",
         )
     return found
+
+
+def earlier(ctx: Context, owner: Owner) -> list[Endpoint]:
+    """What is recorded under an owner's name, but for what another container lives with.
+
+    That one was called so when it was connected, and has another name now.
+    """
+
+    def is_anothers(endpoint: Endpoint) -> bool:
+        ids = (owner.id, endpoint.owner.id)
+        return all(map(runtimes.is_drawn_by_lot, ids)) and ids[0] != ids[1]
+
+    every = endpoints_of_owner(ctx.reader, str(owner))
+    return [e for e in every if not (is_anothers(e) and alive(ctx, e))]
 
 
 def disconnect_vanished(
@@ -141,16 +166,25 @@ def detach(
     store = ctx.reader if dry_run else ctx.store
     try:
         target = runtimes.resolve(container, store)
-    except NotFound:
+    except UNOPENED:
         owner = recorded_owner(ctx, container)
         if owner is None:
             raise
-        networks = [lookup.network(store, term) for term in terms]
         found = endpoints_of_owner(store, str(owner))
+        if found_open := reached(ctx, found):
+            with found_open.namespace:
+                return detach_target(ctx, found_open, terms, dry_run=dry_run)
+        networks = [lookup.network(store, term) for term in terms]
         networks = networks or _networks_of(ctx, found)
         return disconnect_vanished(ctx, owner, networks, dry_run=dry_run)
     with target.namespace:
         return detach_target(ctx, target, terms, dry_run=dry_run)
+
+
+def reached(ctx: Context, endpoints: Sequence[Endpoint]) -> Target | None:
+    """Their sandbox, where a runtime that is silent is all that hides it."""
+    opened = (by_pid(endpoint) for endpoint in endpoints if alive(ctx, endpoint))
+    return next((target for target in opened if target is not None), None)
 
 
 def detach_target(
@@ -161,7 +195,7 @@ def detach_target(
     if not networks:
         key = SandboxId(ctx.boot_id, target.namespace.cookie).key
         found = endpoints_of_sandbox(ctx.reader, key)
-        found += endpoints_of_owner(ctx.reader, str(target.owner))
+        found += earlier(ctx, target.owner)
         networks = _networks_of(ctx, found)
         if not networks:
             raise NotFound(f"{target.owner} is connected to no network", "macvnet ls")
@@ -169,16 +203,36 @@ def detach_target(
 
 
 def recorded_owner(ctx: Context, container: str) -> Owner | None:
-    """Whose endpoints a spelling means whose target is gone; None where nothing is recorded."""
+    """Whose endpoints a spelling means that leads to no sandbox; None where nothing is recorded."""
     try:
-        owners = [runtimes.owner_of(container, ctx.reader)]
+        owners = [kind.owner(name) for kind, name in runtimes.split(container, ctx.reader)]
     except NotFound:
         # A bare word that no runtime knows any more may be one that one of them knew.
         owners = [Owner(name, container) for name in runtimes.table()]
     for owner in owners:
         if endpoints_of_owner(ctx.reader, str(owner)):
             return owner
-    return None
+    # What was typed may be an ID, or its beginning.
+    found = {one for owner in owners for one in _owners_by_id(ctx, owner)}
+    if len(found) > 1:
+        raise Conflict(
+            f"{quoted(container)} is the ID of several containers that are recorded",
+            " or ".join(sorted(map(str, found))),
+        )
+    return found.pop() if found else None
+
+
+def _owners_by_id(ctx: Context, typed: Owner) -> Iterator[Owner]:
+    """The recorded owners whose ID is the name that was typed, or begins so."""
+    if typed.runtime in runtimes.WITHOUT_ID:
+        return
+    for key, _ in ctx.reader.scan(keys.owners(f"{typed.runtime}:")):
+        endpoint = lookup.endpoint(ctx.reader, key.rpartition("/")[2])
+        if endpoint is not None:
+            owner = endpoint.owner
+            begins = len(typed.name) >= SHORTEST_ID and owner.id.startswith(typed.name)
+            if owner.id == typed.name or (runtimes.is_drawn_by_lot(owner.id) and begins):
+                yield owner._replace(id="")
 
 
 def _networks_of(ctx: Context, endpoints: Sequence[Endpoint]) -> list[Network]:

@@ -15,11 +15,14 @@ from macvnet.drivers import driver
 from macvnet.engine import endpoint_link, lookup
 from macvnet.engine.context import Context
 from macvnet.engine.disconnect import (
+    UNOPENED,
+    earlier,
     elect_heirs,
     endpoints_meant,
     forget_if_there,
     left_behind,
     parent_of,
+    reached,
     recorded_owner,
     removals,
 )
@@ -127,15 +130,15 @@ class _Part:
             yield
 
     def _open(self, asked: Asked, stack: ExitStack) -> Leaving:
-        spelled = asked if isinstance(asked, str) else str(asked.owner)
         target, key = None, ""
         try:
-            target = runtimes.resolve(spelled, self._ctx.reader)
+            target = self._resolve(asked)
         except MacvnetError as error:
-            if isinstance(asked, str) and not isinstance(error, NotFound):
+            if isinstance(asked, str) and not isinstance(error, UNOPENED):
                 raise
             missing = error
-        else:
+            target = self._reach(asked) if isinstance(asked, str) else None
+        if target is not None:
             stack.enter_context(target.namespace)
             key = SandboxId(self._ctx.boot_id, target.namespace.cookie).key
         if not isinstance(asked, str):
@@ -143,12 +146,23 @@ class _Part:
         else:
             try:
                 found = self._meant(target, key) if target else self._left(asked, missing)
-            except NotFound:
+            except UNOPENED:
                 if not self._force:
                     raise
                 found = [by_endpoint(self._ctx, network, asked) for network in self._networks]
         self._claim(found)
         return Leaving(target, key, found)
+
+    def _resolve(self, asked: Asked) -> Target:
+        if isinstance(asked, str):
+            return runtimes.resolve(asked, self._ctx.reader)
+        # The number costs nothing, and its runtime may be silent.
+        return reached(self._ctx, [asked]) or runtimes.reopen(asked.owner, self._ctx.reader)
+
+    def _reach(self, container: str) -> Target | None:
+        owner = recorded_owner(self._ctx, container)
+        found = lookup.endpoints_of_owner(self._ctx.reader, str(owner)) if owner else []
+        return reached(self._ctx, found)
 
     def _meant(self, target: Target, key: str) -> list[Endpoint]:
         if self._networks:
@@ -156,7 +170,7 @@ class _Part:
             return [endpoint for found in each for endpoint in found]
         found = lookup.endpoints_of_sandbox(self._ctx.reader, key)
         known = {endpoint.id for endpoint in found}
-        owned = lookup.endpoints_of_owner(self._ctx.reader, str(target.owner))
+        owned = earlier(self._ctx, target.owner)
         found += [endpoint for endpoint in owned if endpoint.id not in known]
         if not found:
             raise NotFound(f"{target.owner} is connected to no network", "macvnet ls")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from macvnet.engine import lookup
 from macvnet.engine.context import Context
-from macvnet.engine.disconnect import detach, removals
+from macvnet.engine.disconnect import UNOPENED, detach, removals
 from macvnet.engine.liveness import roll_back
 from macvnet.engine.lookup import endpoints_of_network
 from macvnet.errors import Conflict, NotFound
@@ -18,7 +18,7 @@ def disconnect_forced(
     """As usual; where nothing is found, ``container`` is taken as an endpoint (as Docker)."""
     try:
         return detach(ctx, container, [term], dry_run=dry_run)
-    except NotFound:
+    except UNOPENED:
         network = lookup.network(ctx.reader, term)
         endpoint = by_endpoint(ctx, network, container)
     if not dry_run:

@@ -8,6 +8,8 @@ as long as its process or its link is found there.
 
 from __future__ import annotations
 
+import time
+
 from macvnet import keys
 from macvnet.drivers import driver
 from macvnet.engine import endpoint_link
@@ -20,6 +22,9 @@ from macvnet.kernel import links, nsid
 from macvnet.kernel.namespaces import Namespace
 from macvnet.model import JOINED, RESERVED, RETURNING, Endpoint, Network
 from macvnet.store import Reader, Transaction
+
+DYING_SECONDS = 2.0
+"""How long a namespace may take to be gone (measured: 20 ms, more under load)."""
 
 
 def alive(ctx: Context, endpoint: Endpoint) -> bool:
@@ -46,6 +51,21 @@ def _is_still_there(ctx: Context, endpoint: Endpoint, number: int) -> bool:
         except MacvnetError:
             pass
     return endpoint_link.find_by_nsid(ctx, endpoint, number) is not None
+
+
+def dies(ctx: Context, endpoint: Endpoint) -> bool:
+    """Whether a sandbox that no process or name leads to any more is dead, or dies just now.
+
+    The kernel takes a namespace apart some time after its last process has ended.
+    All that a command waits for in this way, it waits for at the same time.
+    """
+    if ctx.dying_until is None:
+        ctx.dying_until = time.monotonic() + DYING_SECONDS
+    while alive(ctx, endpoint):
+        if time.monotonic() > ctx.dying_until:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def network_of(reader: Reader, endpoint: Endpoint) -> Network | None:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from macvnet import runtimes
 from macvnet.engine.context import Context
-from macvnet.engine.liveness import alive
-from macvnet.errors import MacvnetError
+from macvnet.engine.liveness import alive, dies
+from macvnet.errors import MacvnetError, RuntimeUnavailable
 from macvnet.kernel.namespaces import Namespace
 from macvnet.model import Endpoint
 from macvnet.records import NamedTuple
@@ -43,28 +43,35 @@ def reopened(ctx: Context, endpoint: Endpoint) -> Iterator[Reopened]:
 
 def _reopen(ctx: Context, endpoint: Endpoint) -> Reopened:
     lives = alive(ctx, endpoint)
+    # The number costs nothing and is proved by the cookie; a name may be somebody else's to tell.
+    reached = by_pid(endpoint) if lives else None
+    if reached is not None:
+        return Reopened(SAME, reached)
     target = _by_name(ctx, endpoint)
     if target is not None:
         same = target.namespace.cookie == endpoint.sandbox.cookie
         if lives and same:
             return Reopened(SAME, target)
+        # It comes back so soon that the kernel has not yet taken its former sandbox apart.
+        lives = lives and not dies(ctx, endpoint)
         if not lives and endpoint.owner.returns:
             return Reopened(RETURNED, target)
         target.namespace.close()
-    if not lives:
-        return Reopened(DEAD, None)
-    by_pid = _by_pid(endpoint)
-    return Reopened(SAME, by_pid) if by_pid else Reopened(UNREACHABLE, None)
+    return Reopened(UNREACHABLE if lives else DEAD, None)
 
 
 def _by_name(ctx: Context, endpoint: Endpoint) -> Target | None:
     try:
-        return runtimes.resolve(str(endpoint.owner), ctx.reader)
+        return runtimes.reopen(endpoint.owner, ctx.reader)
+    except RuntimeUnavailable as error:
+        ctx.note_once(f"{error.message}: its containers are left as they are")
     except MacvnetError:
-        return None
+        pass
+    return None
 
 
-def _by_pid(endpoint: Endpoint) -> Target | None:
+def by_pid(endpoint: Endpoint) -> Target | None:
+    """The sandbox by the process it was recorded with, if that is still in it."""
     if endpoint.pid is None:
         return None
     try:

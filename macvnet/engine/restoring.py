@@ -183,4 +183,4 @@ class _Run:
                 self.ctx, network, endpoint, found.target
             ):
                 held = " ".join(assigned.cidr for assigned in endpoint.addresses)
-                self.made.append(f"{endpoint.owner} in network {network.name} {held}".rstrip())
+                self.made.append(f"{found.target.owner} in network {network.name} {held}".rstrip())

@@ -41,6 +41,7 @@ def bring_back(ctx: Context, network: Network, endpoint: Endpoint, target: Targe
         now = lookup.endpoint(ctx.store, endpoint.id)
         if now is None or now != endpoint:
             return False
+        _refuse_second(ctx, network, endpoint, target, sandbox.key)
         at = endpoint_link.inside(ctx, target)
         stack.callback(at.netlink.close)
         if endpoint.sandbox.key == sandbox.key:
@@ -55,6 +56,8 @@ def bring_back(ctx: Context, network: Network, endpoint: Endpoint, target: Targe
             undo.push(f"the record of {endpoint.owner}", lambda: _rebind(ctx, endpoint))
             coming = endpoint._replace(
                 state=RETURNING,
+                # Another container of that name may have come, or the same under another name.
+                owner=target.owner,
                 sandbox=sandbox,
                 pid=target.pid,
                 ifindex=0,
@@ -76,6 +79,19 @@ def bring_back(ctx: Context, network: Network, endpoint: Endpoint, target: Targe
     return True
 
 
+def _refuse_second(
+    ctx: Context, network: Network, endpoint: Endpoint, target: Target, sandbox_key: str
+) -> None:
+    """Meanwhile somebody may have connected the target anew, under another name."""
+    for other in lookup.endpoints_of_sandbox(ctx.store, sandbox_key):
+        if other.network == network.id and other.id != endpoint.id:
+            raise Conflict(
+                f"{target.owner}, which {endpoint.owner} was, is connected to network "
+                f"{network.name!r} already, as {other.ifname}",
+                f"macvnet disconnect -f {network.name} {endpoint.id[:12]}",
+            )
+
+
 def _free_name(ctx: Context, endpoint: Endpoint, at: endpoint_link.Inside) -> str:
     """Its former name, unless something else is called so by now."""
     if links.by_name(at.netlink, endpoint.ifname) is None:
@@ -94,6 +110,11 @@ def _rebind(ctx: Context, record: Endpoint) -> None:
         now = lookup.endpoint(tx, record.id)
         if now is None:
             raise Conflict(f"{record.owner} has just been disconnected", "macvnet ls")
+        if now.owner != record.owner:
+            former, own = keys.endpoints_of_owner(str(now.owner), record.id), str(record.owner)
+            proof = tx.get(former)
+            tx.delete(former)
+            tx.put(keys.endpoints_of_owner(own, record.id), proof)
         if now.sandbox.key != record.sandbox.key:
             tx.delete(keys.endpoints_of_sandbox(now.sandbox.key, record.id))
             tx.put(keys.endpoints_of_sandbox(record.sandbox.key, record.id), {})

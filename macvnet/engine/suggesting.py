@@ -80,11 +80,11 @@ def connected(reader: Reader, of: Network | None, typed: str) -> list[Listed]:
     for one in those(typed):
         found.setdefault(one.name, one)
     if typed and ":" not in typed:
-        for kind in runtimes.table().values():
-            for one in those(f"{kind.NAME}:{typed}"):
-                name = one.name.removeprefix(f"{kind.NAME}:")
-                if runtimes.stands_alone(kind, name):
-                    found.setdefault(name, Listed(name, one.about or kind.NAME))
+        for runtime in runtimes.table():
+            for one in those(f"{runtime}:{typed}"):
+                name = one.name.removeprefix(f"{runtime}:")
+                if runtimes.stands_alone(runtime, name):
+                    found.setdefault(name, Listed(name, one.about or runtime))
     return list(found.values())
 
 

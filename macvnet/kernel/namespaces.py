@@ -59,14 +59,17 @@ class Namespace:
         self._cookie: int | None = None
 
     @classmethod
-    def open(cls, path: str) -> Namespace:
-        """Open a namespace file.
+    def open(cls, path: str, *, directory: int | None = None, origin: str = "") -> Namespace:
+        """Open a namespace file; one below the open ``directory`` where its path is relative.
+
+        ``origin`` is then the path by which others find it.
 
         Raises NotFound if there is none or it is no network namespace,
         PermissionDenied if it may not be opened.
         """
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+            fd = os.open(path, flags, dir_fd=directory)
         except PermissionError:
             raise PermissionDenied(
                 f"no permission to open the namespace {path!r}", "run macvnet as root"
@@ -84,7 +87,7 @@ class Namespace:
         if kind != CLONE_NEWNET:
             os.close(fd)
             raise NotFound(f"{path!r} is no network namespace", "ip netns list; lsns -t net")
-        return cls(fd, path)
+        return cls(fd, origin or path)
 
     @classmethod
     def of_pid(cls, pid: int) -> Namespace:

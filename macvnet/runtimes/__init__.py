@@ -1,23 +1,43 @@
 """Runtimes: what turns a target as the user names it into an open sandbox.
 
-A runtime is a module with a row in ``table``; the rest of macvnet sees only the
-``Target`` it returns. The sandbox, not its spelling, is the identity.
+A runtime is a module with a row in ``MODULES``, imported when it is asked for;
+the rest of macvnet sees only the ``Target`` it returns. The sandbox, not its
+spelling, is the identity.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module
+from typing import Protocol, cast
 
-from macvnet.errors import Conflict, NotFound
+from macvnet.errors import Conflict, NotFound, RuntimeUnavailable
 from macvnet.kernel.namespaces import Namespace
-from macvnet.model import Owner
+from macvnet.model import Endpoint, Owner
 from macvnet.records import NamedTuple
 from macvnet.store import Reader, Store
 from macvnet.text import quoted
 
-SPELLINGS = "a PID, pid:4242, netns:NAME, run:NAME or a path such as /run/netns/NAME"
+SPELLINGS = (
+    "a PID, a name, docker:NAME, podman:NAME, nspawn:NAME, lxc:NAME, containerd:ID, runc:ID, "
+    "netns:NAME, run:NAME or a path such as /run/netns/NAME"
+)
+
+MODULES = {
+    name: f"macvnet.runtimes.{name}"
+    for name in (
+        *("pid", "netns", "run", "docker", "podman", "nspawn", "lxc", "containerd", "runc"),
+        "path",
+    )
+}
+"""Every runtime. Where one container is known to several, the first that knows it has it."""
+OTHER_WORDS = {"machine": "nspawn"}
+"""A second word for the same runtime."""
+WITHOUT_ID = ("pid", "netns", "path")
+"""Runtimes that know a target by nothing but its name."""
+SHORTEST_ID = 12
+"""How many digits of an ID say, without the runtime's name, which container is meant."""
 
 
 class Target(NamedTuple):
@@ -43,22 +63,43 @@ class Listed(NamedTuple):
     about: str = ""
 
 
+class NoSandbox(Conflict):
+    """The container is there, but has no network namespace now: it does not run."""
+
+
 class Runtime(Protocol):
-    """What a runtime module offers."""
+    """What a runtime module offers.
+
+    ``ISOLATED`` is what to type so that a container has a network namespace of its own.
+    """
 
     NAME: str
+    ISOLATED: str
 
     def owner(self, name: str) -> Owner:
-        """Whose endpoint a target of that name has, whether or not it is there."""
+        """Whose endpoint a target of that name has, whether or not it is there.
+
+        InvalidRequest for what cannot be a name.
+        """
 
     def open_target(self, name: str, store: Store) -> Target:
-        """The open sandbox; NotFound if there is none of that name."""
+        """The open sandbox, with the owner's durable name.
+
+        NotFound if there is none of that name on this machine, NoSandbox while it
+        does not run, RuntimeUnavailable where the runtime is absent or does not answer.
+        """
 
     def knows(self, name: str, store: Store) -> bool:
-        """Whether a bare word names something here; cheap, never raises."""
+        """Whether a bare word names something here; cheap. Absent runtimes know nothing.
 
-    def present(self, name: str, store: Store) -> bool:
-        """Whether a target of that name seems to be there: from /proc and files, no proof."""
+        RuntimeUnavailable where the runtime is there and does not answer in time.
+        """
+
+    def present(self, endpoint: Endpoint, store: Store) -> bool:
+        """Whether an endpoint's target seems to be there: from /proc and files, no proof.
+
+        The endpoint is of this boot.
+        """
 
     def listed(self, prefix: str, reader: Reader, seconds: float) -> Iterable[Listed]:
         """What is there whose name begins with ``prefix``, for the Tab key.
@@ -68,48 +109,135 @@ class Runtime(Protocol):
         """
 
 
-def table() -> dict[str, Runtime]:
+class _Table(Mapping[str, Runtime]):
+    """The rows by name; a module is imported when its row is taken."""
+
+    def __getitem__(self, name: str) -> Runtime:
+        return cast(Runtime, import_module(MODULES[name]))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(MODULES)
+
+    def __len__(self) -> int:
+        return len(MODULES)
+
+    def __contains__(self, name: object) -> bool:
+        return name in MODULES
+
+
+_TABLE = _Table()
+
+
+def table() -> Mapping[str, Runtime]:
     """Every runtime by its name."""
-    from macvnet.runtimes import netns, path, pid, run
-
-    return {kind.NAME: kind for kind in (pid, netns, run, path)}
+    return _TABLE
 
 
-def split(text: str, store: Store) -> tuple[Runtime, str]:
+def spelled(text: str) -> tuple[str, str] | None:
+    """Runtime and name in it, where the spelling alone says so; None for a bare word."""
+    if text.isascii() and text.isdecimal():
+        return "pid", text
+    scheme, colon, name = text.partition(":")
+    scheme = OTHER_WORDS.get(scheme, scheme)
+    if colon and scheme in table():
+        return scheme, name
+    return ("path", text) if "/" in text else None
+
+
+def split(text: str, store: Store) -> list[tuple[Runtime, str]]:
     """Which runtime a target's spelling belongs to, and its name there.
 
-    NotFound for a spelling that nothing knows, Conflict where several do.
+    Several for a bare word that several know; NotFound for what nothing knows.
     """
-    kinds = table()
-    if text.isascii() and text.isdecimal():
-        return kinds["pid"], text
-    if "/" in text and text.partition(":")[0] not in kinds:
-        return kinds["path"], text
-    scheme, colon, name = text.partition(":")
-    if colon and scheme in kinds:
-        return kinds[scheme], name
-    if not colon and text:
-        known = [kind for kind in kinds.values() if kind.knows(text, store)]
-        if len(known) == 1:
-            return known[0], text
-        if known:
-            raise Conflict(
-                f"{quoted(text)} is known to several runtimes",
-                " or ".join(f"{kind.NAME}:{text}" for kind in known),
-            )
-    raise NotFound(f"there is no container {quoted(text)}", f"give {SPELLINGS}")
+    if found := spelled(text):
+        return [(table()[found[0]], found[1])]
+    silent: list[str] = []
+    known: list[tuple[Runtime, str]] = []
+    for kind in table().values() if text and ":" not in text else ():
+        try:
+            if kind.knows(text, store):
+                known.append((kind, text))
+        except RuntimeUnavailable:
+            silent.append(kind.NAME)
+    if not known:
+        asked = f" ({' and '.join(silent)} did not answer)" if silent else ""
+        raise NotFound(f"there is no container {quoted(text)}{asked}", f"give {SPELLINGS}")
+    return known
 
 
 def owner_of(text: str, store: Store) -> Owner:
     """Whose endpoint a target's spelling means, also when the target is gone."""
-    kind, name = split(text, store)
+    known = split(text, store)
+    if len(known) > 1:
+        raise _ambiguous(text, [f"{kind.NAME}:{name}" for kind, name in known])
+    ((kind, name),) = known
     return kind.owner(name)
 
 
 def resolve(text: str, store: Store) -> Target:
-    """Open the sandbox that ``text`` names; the caller closes ``namespace``."""
-    kind, name = split(text, store)
-    return kind.open_target(name, store)
+    """Open the sandbox that ``text`` names; the caller closes ``namespace``.
+
+    Conflict where it names several.
+    """
+    known = split(text, store)
+    if len(known) == 1:
+        ((kind, name),) = known
+        return kind.open_target(name, store)
+    choices: list[str] = []
+    opened: list[Target] = []
+    try:
+        for kind, name in known:
+            try:
+                target = kind.open_target(name, store)
+            except (Conflict, NotFound, RuntimeUnavailable):
+                target = None
+            # A container of one runtime is often another's too, which that one makes them with.
+            if target and any(target.namespace.same_as(other.namespace) for other in opened):
+                target.namespace.close()
+                continue
+            choices.append(f"{kind.NAME}:{name}")
+            opened += [target] if target else []
+        if len(choices) == len(opened) == 1:
+            return opened.pop()
+    finally:
+        for target in opened:
+            target.namespace.close()
+    raise _ambiguous(text, choices)
+
+
+def _ambiguous(text: str, choices: list[str]) -> Conflict:
+    return Conflict(f"{quoted(text)} is known to several runtimes", " or ".join(choices))
+
+
+def reopen(owner: Owner, store: Store) -> Target:
+    """The sandbox of an owner recorded earlier; the caller closes ``namespace``.
+
+    A container is the same as long as it has its ID, whatever it is called now;
+    once that is gone, the one that has its name. NotFound where there is neither.
+    """
+    if owner.runtime not in table():
+        raise NotFound(f"there is no runtime {quoted(owner.runtime)}", "macvnet ls")
+    kind = table()[owner.runtime]
+    if is_drawn_by_lot(owner.id):
+        try:
+            target = kind.open_target(owner.id, store)
+        except NotFound:
+            pass
+        else:
+            if target.owner.id == owner.id:
+                return target
+            target.namespace.close()
+    target = kind.open_target(owner.name, store)
+    if target.owner.name != owner.name:
+        # What was typed may be the beginning of an ID, what is recorded is a name.
+        target.namespace.close()
+        raise NotFound(f"there is no container {quoted(owner)} any more", "macvnet ls")
+    return target
+
+
+def is_drawn_by_lot(container: str) -> bool:
+    """Whether an ID is no other container's, ever: 64 hexadecimal digits."""
+    return len(container) == 64 and set(container) <= set("0123456789abcdef")
 
 
 def listed(typed: str, reader: Reader, seconds: float) -> list[Listed]:
@@ -121,25 +249,31 @@ def listed(typed: str, reader: Reader, seconds: float) -> list[Listed]:
     end = time.monotonic() + seconds
     found: list[Listed] = []
     bare: dict[str, list[Listed]] = {}
-    kinds = list(table().values())
-    for place, kind in enumerate(kinds):
-        scheme = f"{kind.NAME}:"
-        all_of_it = scheme.startswith(typed)
-        if ":" in typed and not all_of_it and not typed.startswith(scheme):
-            continue
-        prefix = "" if all_of_it else typed.removeprefix(scheme)
-        for one in _tried(kind, prefix, reader, (end - time.monotonic()) / (len(kinds) - place)):
+    words = {name: name for name in table()}
+    if ":" in typed:
+        words = {**words, **OTHER_WORDS}
+    words = {word: name for word, name in words.items() if _may_begin(f"{word}:", typed)}
+    for place, (word, name) in enumerate(words.items()):
+        scheme = f"{word}:"
+        prefix = "" if scheme.startswith(typed) else typed.removeprefix(scheme)
+        kind = table()[name]
+        for one in _tried(kind, prefix, reader, (end - time.monotonic()) / (len(words) - place)):
             if (scheme + one.name).startswith(typed):
                 found.append(Listed(scheme + one.name, one.about))
-            if typed and ":" not in typed and stands_alone(kind, one.name):
-                bare.setdefault(one.name, []).append(Listed(one.name, one.about or kind.NAME))
+            if typed and ":" not in typed and stands_alone(name, one.name):
+                bare.setdefault(one.name, []).append(Listed(one.name, one.about or name))
     known_once = [same[0] for same in bare.values() if len(same) == 1]
     return found + [one for one in known_once if one.name.startswith(typed)]
 
 
-def stands_alone(kind: Runtime, name: str) -> bool:
+def _may_begin(scheme: str, typed: str) -> bool:
+    """Whether a spelling with that scheme, or its bare name, can begin with ``typed``."""
+    return ":" not in typed or scheme.startswith(typed) or typed.startswith(scheme)
+
+
+def stands_alone(runtime: str, name: str) -> bool:
     """Whether ``split`` would take the bare name for a word to look up, or for this one's PID."""
-    return not set(name) & set(":/") and (not name.isdecimal() or kind is table()["pid"])
+    return not set(name) & set(":/") and (not name.isdecimal() or runtime == "pid")
 
 
 def _tried(kind: Runtime, prefix: str, reader: Reader, seconds: float) -> list[Listed]:

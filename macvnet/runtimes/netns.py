@@ -6,12 +6,13 @@ import os
 
 from macvnet.errors import InvalidRequest
 from macvnet.kernel.namespaces import Namespace
-from macvnet.model import Owner
+from macvnet.model import Endpoint, Owner
 from macvnet.runtimes import Listed, Target
 from macvnet.store import Reader, Store
 from macvnet.text import quoted
 
 NAME = "netns"
+ISOLATED = "ip netns add NAME"
 DIRECTORIES = ("/run/netns", "/var/run/netns")
 
 
@@ -36,9 +37,9 @@ def knows(name: str, store: Store) -> bool:
     return bool(name) and "/" not in name and os.path.exists(f"{DIRECTORIES[0]}/{name}")
 
 
-def present(name: str, store: Store) -> bool:
+def present(endpoint: Endpoint, store: Store) -> bool:
     """The same: the file is the namespace's name."""
-    return knows(name, store)
+    return knows(endpoint.owner.name, store)
 
 
 def listed(prefix: str, reader: Reader, seconds: float) -> list[Listed]:

@@ -10,12 +10,13 @@ import re
 
 from macvnet.errors import InvalidRequest
 from macvnet.kernel.namespaces import Namespace
-from macvnet.model import Owner
+from macvnet.model import Endpoint, Owner
 from macvnet.runtimes import Listed, Target, netns, pid
 from macvnet.store import Reader, Store
 from macvnet.text import quoted
 
 NAME = "path"
+ISOLATED = "unshare --net COMMAND, or macvnet run -- COMMAND"
 _OF_PROCESS = re.compile(r"/proc/([0-9]{1,10})/ns/net")
 
 
@@ -50,9 +51,9 @@ def knows(name: str, store: Store) -> bool:
     return False
 
 
-def present(name: str, store: Store) -> bool:
+def present(endpoint: Endpoint, store: Store) -> bool:
     """Whether there is such a file."""
-    return os.path.exists(name)
+    return os.path.exists(endpoint.owner.name)
 
 
 def listed(prefix: str, reader: Reader, seconds: float) -> list[Listed]:

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 
 from macvnet.errors import Conflict, InvalidRequest
 from macvnet.kernel.namespaces import Namespace
-from macvnet.model import Owner
+from macvnet.model import Endpoint, Owner
 from macvnet.runtimes import Listed, Target
 from macvnet.store import Reader, Store
 from macvnet.text import quoted
 
 NAME = "pid"
+ISOLATED = "unshare --net COMMAND, or macvnet run -- COMMAND"
 LONGEST = 10
 
 
@@ -35,15 +36,15 @@ def open_target(name: str, store: Store) -> Target:
         # Often not even root may open it, so the reason is given before that is tried.
         raise Conflict(
             "the network namespace of PID 1 is the host's own, which macvnet never changes",
-            "unshare --net COMMAND, or macvnet run -- COMMAND",
+            ISOLATED,
         )
     namespace = Namespace.of_pid(pid)
     return Target(owner(name), namespace, pid)
 
 
-def present(name: str, store: Store) -> bool:
+def present(endpoint: Endpoint, store: Store) -> bool:
     """Whether a process has that number."""
-    return os.path.exists(f"/proc/{name}/net")
+    return os.path.exists(f"/proc/{endpoint.owner.name}/net")
 
 
 def knows(name: str, store: Store) -> bool:

@@ -10,12 +10,13 @@ from typing import Any
 from macvnet import keys
 from macvnet.errors import InvalidRequest, NotFound
 from macvnet.kernel.namespaces import Namespace, boot_id
-from macvnet.model import Owner
+from macvnet.model import Endpoint, Owner
 from macvnet.runtimes import Listed, Target
 from macvnet.store import Reader, Store
 from macvnet.text import quoted
 
 NAME = "run"
+ISOLATED = "macvnet run -- COMMAND"
 LISTED = 500
 
 
@@ -44,9 +45,9 @@ def knows(name: str, store: Store) -> bool:
     return bool(name) and "/" not in name and store.get(keys.run(name)) is not None
 
 
-def present(name: str, store: Store) -> bool:
+def present(endpoint: Endpoint, store: Store) -> bool:
     """Whether its command lives."""
-    record = store.get(keys.run(name)) if name and "/" not in name else None
+    record = store.get(keys.run(endpoint.owner.name))
     return record is not None and lives(record)
 
 

@@ -92,6 +92,19 @@ def test_inspect_has_dockers_shape(macvnet: Macvnet, engine: FakeEngine) -> None
     assert said == Said(0, (GOLDEN / "inspect.json").read_text(), "")
 
 
+@pytest.mark.parametrize("runtime", ["docker", "podman"])
+def test_containers_with_an_id_are_shown_as_docker_shows_them(
+    macvnet: Macvnet, engine: FakeEngine, runtime: str
+) -> None:
+    """Key and name are docker's own; how macvnet names the container stands below Macvnet."""
+    owner = Owner(runtime, "web", "ab" * 32)
+    engine.joined[LAN] = [endpoint(engine.known[0], owner=owner)]
+    (shown,) = json.loads(macvnet("inspect", "lan").out)
+    assert [(key, one["Name"]) for key, one in shown["Containers"].items()] == [("ab" * 32, "web")]
+    (one,) = shown["Macvnet"]["Endpoints"]
+    assert (one["Target"], one["ContainerID"]) == (f"{runtime}:web", "ab" * 32)
+
+
 def test_inspect_goes_on_after_what_is_missing(macvnet: Macvnet) -> None:
     said = macvnet("inspect", "nope", "lan", LAN)
     assert said.status == 4

@@ -9,6 +9,9 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from tests.kernel.steps import (
     LAN,
@@ -138,6 +141,24 @@ def test_one_broken_network_does_not_stop_the_others(make_lab: Callable[..., Lab
     # Its lease is not lost with the failure.
     lab.host.ip("link", "set", "eth1", "nomaster")
     assert [line.split()[0] for line in lab.host.macvnet("restore").checked().lines] == ["netns:t1"]
+
+
+@pytest.mark.parametrize("command", [("restore",), ("connect", "net", "netns:web")])
+def test_target_that_is_back_before_its_former_sandbox_is_gone(
+    lab: Lab, command: tuple[str, ...]
+) -> None:
+    """Restored, or connected anew: the kernel needs a while, and what it had is its own."""
+    create(lab.host, "net", *LAN, *QUIET)
+    web = lab.named("web")
+    before = join(lab.host, web, "net")
+    last = lab.host.start("nsenter", f"--net={web.path}", "sleep", "1")
+    inode = Path(web.path).stat().st_ino
+    assert wait_until(lambda: Path(f"/proc/{last.pid}/ns/net").stat().st_ino == inode)
+    web.close()
+    web = lab.named("web")
+    lab.host.macvnet(*command).checked()
+    assert (web.mac(), web.addresses()) == (before.mac, before.addresses)
+    assert last.wait() == 0
 
 
 def plug_later(lab: Lab, host: Host, seconds: float, ifname: str) -> threading.Thread:

@@ -168,7 +168,7 @@ def new_lab_id() -> str:
     return f"{os.getpid()}.{_start_time(os.getpid())}.{_counter}"
 
 
-def _owner_lives(lab_id: str) -> bool:
+def owner_lives(lab_id: str) -> bool:
     pid, _, rest = lab_id.partition(".")
     return pid.isdigit() and _start_time(int(pid)) == rest.partition(".")[0] != ""
 
@@ -213,12 +213,12 @@ def reap_dead_labs() -> list[str]:
     """Remove what labs of processes that no longer live left behind; their ids."""
     dead: set[str] = set()
     for pid, mark, _ in _processes():
-        if mark and not _owner_lives(mark):
+        if mark and not owner_lives(mark):
             dead.add(mark)
             _kill(pid)
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         lab_id = folder.name.removeprefix(PREFIX).partition("-")[0]
-        if not _owner_lives(lab_id):
+        if not owner_lives(lab_id):
             dead.add(lab_id)
             shutil.rmtree(folder, ignore_errors=True)
     return sorted(dead)
