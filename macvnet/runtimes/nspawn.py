@@ -19,6 +19,8 @@ from macvnet.text import quoted
 NAME = "nspawn"
 ISOLATED = "systemd-nspawn --private-network ..."
 DIRECTORY = "/run/systemd/machines"
+BOOTED = "/run/systemd/system"
+"""There where systemd is the first process (sd_booted(3))."""
 LARGEST = 1 << 16
 
 _MACHINE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
@@ -37,10 +39,11 @@ def open_target(name: str, store: Store) -> Target:
     found = owner(name)
     machine = _machine(name)
     if machine is None:
-        if not os.path.isdir(DIRECTORY):
+        # machined starts with the first machine.
+        if not os.path.isdir(DIRECTORY) and not os.path.isdir(BOOTED):
             raise RuntimeUnavailable(
-                f"systemd-machined is not there: there is no directory {DIRECTORY}",
-                "apt-get install systemd-container",
+                f"systemd-machined cannot be there: systemd does not run here, {BOOTED} is missing",
+                "the PID of the container's first process, instead of its name",
             )
         raise NotFound(f"there is no machine {quoted(name)}", "machinectl list")
     if machine.get("CLASS") != "container":

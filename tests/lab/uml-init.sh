@@ -43,9 +43,36 @@ fi
 modprobe -a ipv6 dummy macvlan ipvlan 8021q veth bridge bonding vrf
 ip link set lo up
 
+cat >/run/work.sh <<'END'
 echo "=== User Mode Linux begins"
 # Through a pipe: the console is a terminal, and programs would draw on it.
 { sh /run/job/work.sh; echo $? >/run/job/status; } 2>&1 | cat
 echo "=== User Mode Linux ends"
 sync
-poweroff -f
+poweroff -ff
+END
+[ -n "$macvnet_systemd" ] || exec sh /run/work.sh
+
+# systemd is the first process, and the work a unit of its own: with D-Bus, and without what only
+# a machine needs that stays.
+mkdir -p /run/systemd/system
+cd /run/systemd/system || poweroff -ff
+for name in systemd-tmpfiles-setup systemd-tmpfiles-setup-dev systemd-sysusers systemd-binfmt \
+    systemd-update-utmp systemd-journal-flush systemd-journald systemd-modules-load systemd-sysctl \
+    systemd-remount-fs kmod-static-nodes systemd-timesyncd; do
+    ln -s /dev/null "$name.service"
+done
+ln -s /dev/null modprobe@.service
+cat >work.service <<'END'
+[Unit]
+Requires=dbus.socket
+After=dbus.socket
+[Service]
+Environment=HOME=/root TERM=dumb
+StandardOutput=tty
+StandardError=tty
+TTYPath=/dev/console
+ExecStart=/bin/sh /run/work.sh
+END
+cd /
+exec /lib/systemd/systemd --unit=work.service --show-status=no --log-target=null

@@ -93,7 +93,7 @@ def make_disk(path: Path) -> None:
     subprocess.run(["mkfs.ext4", "-q", "-F", str(path)], check=True)
 
 
-def _arguments(job: Path, disk: Path | None, cable: bool) -> list[str]:
+def _arguments(job: Path, disk: Path | None, cable: bool, systemd: bool) -> list[str]:
     """What makes a machine: the programs in front of linux.uml, and its own arguments."""
     # In a PID namespace, because its helper processes would survive its violent end.
     front = ["setpriv", "--pdeathsig", "KILL", "--", "unshare", "--pid", "--fork", "--kill-child"]
@@ -108,6 +108,8 @@ def _arguments(job: Path, disk: Path | None, cable: bool) -> list[str]:
         front.append("--")
     if disk is not None:
         hardware += [f"ubd0={disk}", "macvnet_disk=/dev/ubda"]
+    if systemd:
+        hardware.append("macvnet_systemd=1")
     return [
         *front,
         *("linux.uml", f"mem={MEMORY}M", "root=/dev/root", "rootfstype=hostfs"),
@@ -126,18 +128,20 @@ def boot(
     disk: Path | None = None,
     cable: bool = False,
     cut: Cut | None = None,
+    systemd: bool = False,
 ) -> Outcome:
     """Run a shell script inside; its folder ``job`` is /run/job there, its output comes live.
 
     ``disk`` (of ``make_disk``) is mounted on /run/disk: unlike the job's folder it
     has a page cache of its own, so what was not synced is lost in a power cut.
-    With ``cable`` there are eth0 and eth1, plugged into each other.
+    With ``cable`` there are eth0 and eth1, plugged into each other. With ``systemd``
+    that is the first process there, as it is on most machines.
     """
     check_usable()
     (job / "work.sh").write_text(script)
     (job / "status").unlink(missing_ok=True)
     machine = subprocess.Popen(
-        _arguments(job, disk, cable),
+        _arguments(job, disk, cable, systemd),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
