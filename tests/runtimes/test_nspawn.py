@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.boots.test_two_boots import MACHINE
 from tests.kernel.steps import CONFLICT, NOT_FOUND, refused
 from tests.lab import executable, uml
 from tests.runtimes.containers import Runc
@@ -23,7 +22,16 @@ REQUEST, UNAVAILABLE = 3, 10
 # A dash, which machined escapes in the name of the unit.
 STORY = """
 set -e
-{machine}
+exec >&2
+export PATH={path}:$PATH MACVNET_STATE_DIR=/run/state MACVNET_CONFIG=/run/config.toml NO_COLOR=1
+touch /run/config.toml
+ip netns add router
+ip link add eth0 type veth peer name eth0 netns router
+ip link set eth0 up
+ip -n router link set eth0 up
+ip -n router link add link eth0 name eth0.50 type vlan id 50
+ip -n router addr add 192.168.50.1/24 dev eth0.50
+ip -n router link set eth0.50 up
 box=/run/box
 mkdir -p $box/bin $box/usr/lib $box/etc
 cp /bin/busybox $box/bin
@@ -97,8 +105,8 @@ def test_container_is_connected_restarted_restored_and_disconnected(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     require("systemd-nspawn", "machinectl", "dbus-daemon")
-    machine = MACHINE.format(path=shlex.quote(str(Path(executable()).parent)))
-    outcome = uml.boot(STORY.format(machine=machine), tmp_path, timeout=300, systemd=True)
+    story = STORY.format(path=shlex.quote(str(Path(executable()).parent)))
+    outcome = uml.boot(story, tmp_path, timeout=300, systemd=True)
     assert outcome.status == 0, outcome.preamble + capsys.readouterr().out
 
     def said(name: str) -> str:
