@@ -140,7 +140,11 @@ def _roots(root: str) -> list[str]:
 
 def knows(name: str, store: Store) -> bool:
     """Whether one of the usual roots has that ID."""
-    return bool(_ID.fullmatch(name)) and any(os.path.isdir(f"{root}/{name}") for root in _roots(""))
+    return bool(_ID.fullmatch(name)) and any(_has_state(f"{root}/{name}") for root in _roots(""))
+
+
+def _has_state(directory: str) -> bool:
+    return any(os.path.exists(f"{directory}/{name}") for name, _, _ in _FILES)
 
 
 def present(endpoint: Endpoint, store: Store) -> bool:
@@ -163,7 +167,8 @@ def listed(prefix: str, reader: Reader, seconds: float) -> list[Listed]:
             names = os.listdir(each)
         except OSError:
             continue
-        found.update(name for name in names if name.startswith(begun) and _ID.fullmatch(name))
+        fitting = (name for name in names if name.startswith(begun) and _ID.fullmatch(name))
+        found.update(name for name in fitting if _has_state(f"{each}/{name}"))
     return [
         Listed(f"{root}{slash}{name}") for name in sorted(found) if begun or len(name) != ID_LENGTH
     ]

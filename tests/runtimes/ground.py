@@ -207,6 +207,10 @@ class Ground(Machine):
         self._started.append(process)
         return process
 
+    def signal(self, name: str, pid: str) -> None:
+        """Signal a process, by its number here; a shell's kill is everywhere."""
+        self.run("sh", "-c", f"kill -{name} {pid}").checked()
+
     def said(self, program: str) -> str:
         """The last that a daemon said."""
         return (self.lab.folder / f"{program}.log").read_text(errors="replace")[-4000:]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from tests.kernel.steps import CONFLICT, NOT_FOUND, notes, refused
+from tests.lab import Result
 from tests.runtimes.containers import Docker
 from tests.runtimes.ground import Ground, wait_until
 from tests.runtimes.test_every_runtime import attach
@@ -153,13 +156,17 @@ def test_daemon_that_is_not_there(ground: Ground) -> None:
 @contextmanager
 def stopped(docker: Docker) -> Iterator[None]:
     """dockerd accepts, and answers nothing."""
-    pid = int(docker.ground.file("/run/docker.pid").read_text())
-    inside = docker.ground.run("kill", "-STOP", str(pid)).checked()
-    assert inside.ok
+    pid = docker.ground.file("/run/docker.pid").read_text().strip()
+    docker.ground.signal("STOP", pid)
     try:
         yield
     finally:
-        docker.ground.run("kill", "-CONT", str(pid)).checked()
+        docker.ground.signal("CONT", pid)
+
+
+def timed(ground: Ground, *words: str) -> tuple[Result, float]:
+    began = time.monotonic()
+    return ground.macvnet(*words), time.monotonic() - began
 
 
 def test_daemon_that_hangs(ground: Ground, docker: Docker) -> None:
@@ -171,26 +178,29 @@ def test_daemon_that_hangs(ground: Ground, docker: Docker) -> None:
     docker.remove("db")
     ground.run("ip", "netns", "add", "plain").checked()
     try:
-        with stopped(docker):
-            began = time.monotonic()
-            refused(ground.macvnet("connect", "net", "docker:other"), UNAVAILABLE, "5 s")
-            assert 5 <= time.monotonic() - began < 15
-            hint = refused(
-                ground.macvnet("connect", "net", "nobody"), NOT_FOUND, "docker did not answer"
-            )
-            assert "docker:NAME" in hint
+        with stopped(docker), ThreadPoolExecutor() as at_once:
             # What has another name is not kept waiting.
             ground.macvnet("connect", "net", "netns:plain", timeout=4).checked()
             ground.macvnet("disconnect", "net", "netns:plain").checked()
             # The Tab key has no time at all.
             words = ("__complete", "fish", "2", "connect", "net", "")
             assert "netns:plain" in ground.macvnet(*words, timeout=4).checked().stdout
+            named = at_once.submit(timed, ground, "connect", "net", "docker:other")
+            bare = at_once.submit(timed, ground, "connect", "net", "nobody")
             # What lives is looked at without the daemon; of the rest it is said once.
-            restored = ground.macvnet("restore").checked()
-            assert restored.stdout == ""
-            assert len(notes(restored)) == 1 and "left as they are" in notes(restored)[0]
+            looked = at_once.submit(timed, ground, "restore")
             # It is connected, and its link is reached without the daemon.
-            ground.macvnet("disconnect", "net", target).checked()
+            freed = at_once.submit(timed, ground, "disconnect", "net", target)
+        done, seconds = named.result()
+        refused(done, UNAVAILABLE, "5 s")
+        assert 5 <= seconds < 15
+        done, _ = bare.result()
+        hint = refused(done, NOT_FOUND, "docker did not answer")
+        assert "docker:NAME" in hint
+        restored, _ = looked.result()
+        assert restored.checked().stdout == ""
+        assert len(notes(restored)) == 1 and "left as they are" in notes(restored)[0]
+        freed.result()[0].checked()
     finally:
         ground.run("ip", "netns", "del", "plain").checked()
     assert docker.links("web") == ["lo"]
@@ -231,7 +241,7 @@ def test_daemon_that_names_a_process_of_this_machine_as_its_own(
     """It says of a process here that it is its container's, as a daemon elsewhere happens to."""
     docker.make("victim")
     pid = docker.pid("victim")
-    server = ground.daemon("python3", "-c", IMPOSTOR, str(pid), sandbox.format(pid=pid))
+    server = ground.daemon(sys.executable, "-c", IMPOSTOR, str(pid), sandbox.format(pid=pid))
     try:
         env = {"DOCKER_HOST": "tcp://127.0.0.1:2375"}
 

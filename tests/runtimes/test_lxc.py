@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 from tests.kernel.steps import CONFLICT, NOT_FOUND, refused
@@ -13,7 +14,7 @@ PERMISSION, REQUEST, UNAVAILABLE = 7, 3, 10
 
 
 class Elsewhere(Lxc):
-    path = "/run/elsewhere/lxc"
+    path = "/run/far/lxc"
 
 
 class Third(Lxc):
@@ -23,7 +24,7 @@ class Third(Lxc):
 def test_container_in_another_directory_is_found_by_its_monitor(ground: Ground, lxc: Lxc) -> None:
     """Its name alone will do; where the usual directory has one too, that is meant."""
     other = Elsewhere(ground)
-    spelled = "lxc:/run/elsewhere/lxc/web"
+    spelled = "lxc:/run/far/lxc/web"
     try:
         other.make("web")
         assert looked_up(ground, "lxc:") == [spelled]
@@ -37,7 +38,7 @@ def test_container_in_another_directory_is_found_by_its_monitor(ground: Ground, 
         assert other.link("web") == (before.mac, before.addresses)
         other.stop("web")
         hint = refused(ground.macvnet("connect", "net", spelled), CONFLICT, "does not run")
-        assert hint == "lxc-start -P /run/elsewhere/lxc web"
+        assert hint == "lxc-start -P /run/far/lxc web"
     finally:
         other.clear()
 
@@ -48,7 +49,7 @@ def test_name_in_two_other_directories_is_ambiguous(ground: Ground, lxc: Lxc) ->
         for kind in two:
             kind.make("web")
         hint = refused(ground.macvnet("connect", "net", "lxc:web"), CONFLICT, "2 containers")
-        assert hint == "lxc:/run/elsewhere/lxc/web or lxc:/run/third/web"
+        assert hint == "lxc:/run/far/lxc/web or lxc:/run/third/web"
         ground.macvnet("connect", "net", "lxc:/run/third/web").checked()
         assert two[1].links("web") == ["lo", "eth0"]
     finally:
@@ -68,14 +69,15 @@ def test_container_whose_monitor_s_name_is_too_long_for_a_socket(ground: Ground,
 
 def test_monitor_that_hangs(ground: Ground, lxc: Lxc) -> None:
     target = lxc.make("web")
-    monitor = ground.run("sh", "-c", f"ps -o ppid= -p {lxc.pid('web')}").checked().stdout.strip()
-    ground.run("kill", "-STOP", monitor).checked()
+    status = ground.file(f"/proc/{lxc.pid('web')}/status").read_text()
+    monitor = status.partition("\nPPid:")[2].split()[0]
+    ground.signal("STOP", monitor)
     try:
         began = time.monotonic()
         hint = refused(ground.macvnet("connect", "net", target), UNAVAILABLE, "5 s")
         assert hint == "lxc-info web" and 5 <= time.monotonic() - began < 15
     finally:
-        ground.run("kill", "-CONT", monitor).checked()
+        ground.signal("CONT", monitor)
     ground.macvnet("connect", "net", target).checked()
 
 
@@ -95,7 +97,7 @@ connection.recv(100)
 def test_monitor_of_somebody_else_is_not_believed(ground: Ground, lxc: Lxc) -> None:
     """Any user can listen at such a name, and hand out any process."""
     lxc.make("victim")
-    listener = ground.daemon("python3", "-c", LISTENER, str(lxc.pid("victim")))
+    listener = ground.daemon(sys.executable, "-c", LISTENER, str(lxc.pid("victim")))
     try:
         wait_until(lambda: "lxc:web" in looked_up(ground, "lxc:"), "nobody listens")
         hint = refused(ground.macvnet("connect", "net", "lxc:web"), PERMISSION, "user 4321")

@@ -33,6 +33,8 @@ def test_container_in_another_root_is_named_with_it(ground: Ground, runc: Runc) 
             f"runc:/run/elsewhere/web in network net {before.addresses[0]}"
         ]
         assert other.link("web") == (before.mac, before.addresses)
+        # A folder without a state is no container.
+        ground.file("/run/elsewhere/empty").mkdir()
         assert looked_up(ground, "runc:/run/elsewhere/") == ["runc:/run/elsewhere/web"]
         ground.macvnet("disconnect", "net", other.target("web")).checked()
         assert runc.links("web") == ["lo", "eth0"]
