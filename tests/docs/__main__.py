@@ -5,6 +5,8 @@
 For parts whose kinds of link this kernel lacks:
 
     python -m tests.lab.uml --command .venv/bin/python -m tests.docs PAGE PART >new.md
+
+Parts with a runtime are left as they are: tests/runtimes/test_pages.py says what they print.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ def main(argv: list[str]) -> int:
     lines = (pages.ROOT / page).read_text(encoding="utf-8").splitlines()
     changes: list[tuple[int, int, list[str]]] = []
     for part in pages.parts(page):
-        if names and part.name not in names:
+        if part.plan.runtime or (names and part.name not in names):
             continue
         labs: list[Lab] = []
 

@@ -12,6 +12,8 @@ and goes on until the next one. In its ```console blocks a line that begins
 with a prompt is a command (``$ `` on the host, ``NAME$ `` on the machine of
 that name); what follows it is the output that a reader may expect. ``...``
 stands for anything in a line, and alone in a line for any number of lines.
+
+A part with a ``runtime`` needs one that runs: tests/runtimes plays it.
 """
 
 from __future__ import annotations
@@ -26,7 +28,17 @@ LAB = re.compile(r"<!-- lab: ([a-z0-9-]+)(.*)")
 PROMPT = re.compile(r"(?:([a-z][a-z0-9]*))?\$ (.*)")
 FENCE = "```"
 CONSOLE = "```console"
-KEYS = {"needs", "host", "router", "vlans", "external", "default_route", "nics", "forward"}
+KEYS = {
+    "needs",
+    "host",
+    "router",
+    "vlans",
+    "external",
+    "default_route",
+    "nics",
+    "forward",
+    "runtime",
+}
 
 
 class LabPlan(NamedTuple):
@@ -40,6 +52,7 @@ class LabPlan(NamedTuple):
     default_route: bool
     forward: bool
     nics: int
+    runtime: str
 
 
 class Step(NamedTuple):
@@ -118,6 +131,7 @@ def _plan(toml: str) -> LabPlan:
         data.get("default_route", False),
         data.get("forward", True),
         data.get("nics", 1),
+        data.get("runtime", ""),
     )
 
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from tests.docs.matching import Bindings, matches
 from tests.docs.pages import LabPlan, Part, Step
@@ -23,24 +24,33 @@ class Failed(AssertionError):
     """A step's output is not what the page shows."""
 
 
+class Shell(Protocol):
+    """Where the steps of a part are run."""
+
+    def run(self, machine: str, command: str) -> list[str]:
+        """The lines that a command prints, on both streams."""
+
+
 class Session:
     """One bash for all commands of the host, so that ``cd``, variables and ``$!`` hold."""
 
-    def __init__(self, lab: Lab, machines: dict[str, Machine]) -> None:
+    def __init__(
+        self, host: Machine, folder: Path, machines: dict[str, Machine], path: str = ""
+    ) -> None:
         self._machines = machines
-        self._output = lab.folder / "output"
+        self._output = folder / "output"
         self._status = 0
         self._jobs = 0
         # Debian's busybox is there for certain, wget perhaps not.
-        tools = lab.folder / "bin"
+        tools = folder / "bin"
         tools.mkdir()
         (tools / "wget").symlink_to("/usr/bin/busybox")
-        self._path = f"{Path(sys.executable).parent}:{os.environ['PATH']}:{tools}"
-        self._shell = lab.host.start(
+        self._path = f"{Path(sys.executable).parent}:{path or os.environ['PATH']}:{tools}"
+        self._shell = host.start(
             *("env", f"PATH={self._path}", "bash", "--noprofile", "--norc"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            cwd=lab.folder,
+            cwd=folder,
         )
 
     def run(self, machine: str, command: str) -> list[str]:
@@ -85,7 +95,7 @@ def session_for(plan: LabPlan, make_lab: Callable[..., Lab]) -> Iterator[Session
     for name, addresses in plan.external.items():
         machines[name] = lab.external(*addresses)
     try:
-        yield Session(lab, machines)
+        yield Session(lab.host, lab.folder, machines)
     finally:
         for name in _named() - before:
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
@@ -95,7 +105,7 @@ def _named() -> set[str]:
     return {path.name for path in NETNS.iterdir()} if NETNS.exists() else set()
 
 
-def play(part: Part, session: Session) -> Iterator[tuple[Step, list[str], bool]]:
+def play(part: Part, session: Shell) -> Iterator[tuple[Step, list[str], bool]]:
     """Run the steps: each with its real output, and whether the page shows that."""
     bindings = Bindings()
     for step in part.steps:
@@ -103,7 +113,7 @@ def play(part: Part, session: Session) -> Iterator[tuple[Step, list[str], bool]]
         yield step, lines, matches(step.output, lines, bindings)
 
 
-def check(part: Part, session: Session) -> None:
+def check(part: Part, session: Shell) -> None:
     """Failed at the first step whose output is not as shown."""
     for step, lines, as_shown in play(part, session):
         if not as_shown:

@@ -19,6 +19,7 @@ PARTS = [
     )
     for page in pages.pages()
     for part in pages.parts(page)
+    if not part.plan.runtime
 ]
 
 

@@ -135,7 +135,7 @@ class Docker(Runtime):
         ).checked()
 
     def docker(self, *argv: str) -> Result:
-        return self.ground.run("/usr/bin/docker", *argv, env={"HOME": "/run/nobody"})
+        return self.ground.run("/usr/bin/docker", *argv)
 
     def run(self, name: str, *, host: bool, shares: str) -> None:
         network = "host" if host else f"container:{shares}" if shares else "none"
@@ -197,6 +197,11 @@ class Runc(Runtime):
         return f"/run/bundles{self.root}/{name}"
 
     def run(self, name: str, *, host: bool, shares: str) -> None:
+        self.pack(name, host=host, shares=shares)
+        self.again(name)
+
+    def pack(self, name: str, *, host: bool = False, shares: str = "") -> None:
+        """Write the bundle."""
         bundle = self.bundle(name)
         folder = self.ground.file(bundle)
         folder.mkdir(parents=True, exist_ok=True)
@@ -216,7 +221,6 @@ class Runc(Runtime):
             # Without a network namespace of its own, no sysfs may be mounted anew.
             config["mounts"] = [each for each in config["mounts"] if each["type"] != "sysfs"]
         (folder / "config.json").write_text(json.dumps(config))
-        self.again(name)
 
     def stop(self, name: str) -> None:
         self.ground.run(*self.runc, "kill", name, "KILL").checked()
@@ -298,14 +302,20 @@ class Lxc(Runtime):
         return self.ground.run(f"lxc-{program}", "-P", self.path, "-n", name, *argv)
 
     def run(self, name: str, *, host: bool, shares: str) -> None:
+        self.configure(name, host=host, shares=shares)
+        self.again(name)
+
+    def configure(self, name: str, *, host: bool = False, shares: str = "") -> None:
+        """Write configuration and root file system."""
         folder = f"{self.path}/{name}"
         self.ground.run("sh", "-ec", f"mkdir -p {folder}; cp -a {BOX} {folder}/rootfs").checked()
-        network = f"lxc.net.0.type = {'none' if host else 'empty'}"
+        network = "lxc.net.0.type = none"
+        if not host:
+            network = "lxc.net.0.type = empty\nlxc.net.0.flags = up"
         if shares:
             network = f"lxc.namespace.share.net = {self.pid(shares)}"
         config = LXC.format(rootfs=f"{folder}/rootfs", network=network)
         self.ground.file(f"{folder}/config").write_text(config)
-        self.again(name)
 
     def stop(self, name: str) -> None:
         self._run("stop", name, "--kill").checked()

@@ -92,7 +92,8 @@ class Ground(Machine):
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.name = "ground"
-        self.env = dict(lab.env)
+        # Without what this machine's user has told docker.
+        self.env = {**lab.env, "HOME": "/run/nobody"}
         self.path = lab.host.path
         self.fd = lab.host.fd
         self._started = []

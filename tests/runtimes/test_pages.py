@@ -1,0 +1,79 @@
+"""The how-to pages of the runtimes: each does what it shows, with the real one.
+
+That of systemd-nspawn is played by ``tests.runtimes.machined``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.docs import pages
+from tests.docs.session import Session, check
+from tests.runtimes.containers import IMAGE, KINDS, Containerd, Docker, Lxc, Runc, Runtime
+from tests.runtimes.ground import BOX, Ground
+
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def page(word: str) -> pages.Part:
+    """The part of a runtime's page that needs it."""
+    (part,) = pages.parts(f"docs/how-to/{word}.md")
+    assert part.plan.runtime == word
+    return part
+
+
+def tag(kind: Runtime) -> None:
+    assert isinstance(kind, Docker)
+    kind.docker("tag", IMAGE, "alpine").checked()
+
+
+def bundle(kind: Runtime) -> None:
+    assert isinstance(kind, Runc)
+    kind.pack("web")
+    kind.ground.run("ln", "-s", kind.bundle("web"), "/run/web").checked()
+
+
+def root(kind: Runtime) -> None:
+    assert isinstance(kind, Containerd)
+    kind.ground.run("cp", "-a", BOX, "/run/web").checked()
+
+
+def configuration(kind: Runtime) -> None:
+    assert isinstance(kind, Lxc)
+    kind.configure("web")
+
+
+PREPARED: dict[str, Callable[[Runtime], None]] = {
+    "docker": tag,
+    "podman": tag,
+    "runc": bundle,
+    "containerd": root,
+    "lxc": configuration,
+}
+"""What each page takes for granted."""
+
+
+def test_page_does_what_it_shows(ground: Ground, runtime: Runtime, tmp_path: Path) -> None:
+    ground.macvnet("rm", "net").checked()
+    PREPARED[runtime.word](runtime)
+    try:
+        check(page(runtime.word), Session(ground, tmp_path, {}, PATH))
+    finally:
+        runtime.remove("web")
+        ground.run("rm", "-rf", "/run/web").checked()
+
+
+@pytest.mark.parametrize("word", [*KINDS, "nspawn"])
+def test_every_runtime_has_a_page(word: str) -> None:
+    assert page(word).steps
+
+
+def test_every_page_of_a_runtime_is_played() -> None:
+    """None is left to nobody because its runtime is misspelled."""
+    played = {
+        part.page for name in pages.pages() for part in pages.parts(name) if part.plan.runtime
+    }
+    assert played == {f"docs/how-to/{word}.md" for word in (*KINDS, "nspawn")}
