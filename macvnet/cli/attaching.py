@@ -46,6 +46,7 @@ Examples:
   macvnet attach --network lan --ip 192.0.2.10 4242
   macvnet attach --network lan,ip=192.0.2.10 --network v50,ifname=vlan50 4242
   macvnet attach --format json 4242
+  macvnet attach docker:web
 
 Output, a line for each endpoint: interface, MAC, addresses with prefix
 length, then 'gateway' and the address of each router:
@@ -66,6 +67,8 @@ def attach(
     **given: Any,
 ) -> int:
     """Attach network namespaces, each by a process in it, to networks.
+
+    A container is named as for connect.
 
     Without --network, to the only network there is; --ip and its like alone are
     for a single network.
@@ -166,6 +169,8 @@ def detach(
     dry_run: bool | None,
 ) -> int:
     """Detach network namespaces, each by a process in it, from networks.
+
+    A container is named as for connect.
 
     One that is refused leaves the others alone: exit status 13. With --atomic it
     leaves all attached.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     epilog="""
 Examples:
   macvnet connect lan 4242
+  macvnet connect lan docker:web
   macvnet connect --ip 192.0.2.10 lan netns:web
   macvnet connect --gw-priority 100 --ifname wan0 lan /run/netns/web
   macvnet connect --batch containers.txt lan
@@ -51,8 +52,10 @@ def connect(
 ) -> int:
     """Connect a container to a network, or many.
 
-    A container is a PID (4242 or pid:4242), netns:NAME, the path of a network
-    namespace, or run:NAME.
+    A container is a PID (4242 or pid:4242), docker:NAME, podman:NAME,
+    nspawn:NAME (or machine:NAME), lxc:NAME, containerd:ID, runc:ID, netns:NAME,
+    run:NAME, or the path of a network namespace. A name alone is looked up in
+    all of them. It has to run.
     """
     invocation: Invocation = context.obj
     _one_or_many(context, container, batch is not None, bool(atomic))

@@ -45,7 +45,8 @@ Examples:
   macvnet attach 4242
   macvnet run --net lan --ip 192.0.2.10 -it -- /bin/sh
 
-A container is a PID, pid:4242, netns:NAME, a path, or run:NAME.
+A container is a PID, a name, docker:NAME, podman:NAME, nspawn:NAME, lxc:NAME,
+containerd:ID, runc:ID, netns:NAME, run:NAME, or the path of a namespace.
 'macvnet COMMAND --help' explains a command.
 """
 
