@@ -38,8 +38,9 @@ prints the same.
   The exit statuses are in [errors.md](errors.md).
 - A network is named by its name, its ID, or the first digits of its ID (four or more).
 - A container is a PID (`4242` or `pid:4242`), `docker:NAME`, `podman:NAME`, `nspawn:NAME` (or
-  `machine:NAME`), `lxc:NAME`, `containerd:ID`, `runc:ID`, `netns:NAME`, `run:NAME`, or the path of a
-  network namespace. A name alone is looked up in all runtimes; if several know it, the error lists them.
+  `machine:NAME`), `lxc:NAME`, `containerd:ID`, `runc:ID`, `netns:NAME`, `run:NAME`, or the path of
+  a network namespace. A name alone is looked up in all runtimes; if several know it, the error
+  lists them.
 """
 
 
