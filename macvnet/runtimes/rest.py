@@ -8,10 +8,10 @@ Must not know what is asked.
 from __future__ import annotations
 
 import json
-import socket
 import time
 from typing import Any
 
+from macvnet import sockets
 from macvnet.errors import InvalidRequest, PermissionDenied, RuntimeUnavailable
 from macvnet.records import NamedTuple
 from macvnet.text import printable, quoted
@@ -99,11 +99,12 @@ def _exchange(place: Place, path: str, seconds: float) -> bytes:
     return bytes(received)
 
 
-def _connected(place: Place, seconds: float) -> socket.socket:
+def _connected(place: Place, seconds: float) -> sockets.socket:
     if not place.path:
-        host, port = _host_and_port(place)
-        return socket.create_connection((host, port), seconds)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        from socket import create_connection
+
+        return create_connection(_host_and_port(place), seconds)
+    sock = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM | sockets.SOCK_CLOEXEC)
     try:
         sock.settimeout(seconds)
         sock.connect(place.path)

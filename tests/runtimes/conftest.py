@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,16 +28,26 @@ def one_ground(one_lab: Lab) -> Iterator[Ground]:
 
 
 @pytest.fixture(scope="session")
+def one_state(one_ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state with the network ``net``, to be copied."""
+    state = tmp_path_factory.mktemp("one") / "state"
+    one_ground.env["MACVNET_STATE_DIR"] = str(state)
+    create(one_ground, "net", *LAN)
+    return state
+
+
+@pytest.fixture(scope="session")
 def runtimes(one_ground: Ground) -> dict[str, Runtime]:
     """Those that run by now."""
     return {}
 
 
 @pytest.fixture
-def ground(one_ground: Ground, tmp_path: Path) -> Ground:
+def ground(one_ground: Ground, one_state: Path, tmp_path: Path) -> Ground:
     """With a state of its own for each test, and a network ``net`` in it."""
-    one_ground.env["MACVNET_STATE_DIR"] = str(tmp_path / "state")
-    create(one_ground, "net", *LAN)
+    state = tmp_path / "state"
+    shutil.copytree(one_state, state)
+    one_ground.env["MACVNET_STATE_DIR"] = str(state)
     return one_ground
 
 

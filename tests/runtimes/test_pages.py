@@ -57,7 +57,7 @@ PREPARED: dict[str, Callable[[Runtime], None]] = {
 
 
 def test_page_does_what_it_shows(ground: Ground, runtime: Runtime, tmp_path: Path) -> None:
-    ground.macvnet("rm", "net").checked()
+    ground.env["MACVNET_STATE_DIR"] = str(tmp_path / "page")
     PREPARED[runtime.word](runtime)
     try:
         check(page(runtime.word), Session(ground, tmp_path, {}, PATH))

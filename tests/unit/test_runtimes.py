@@ -68,7 +68,7 @@ def test_asking_docker_needs_no_library_of_the_web() -> None:
     """They take longer to import than the question takes."""
     imported = loaded("docker:nobody", DOCKER_HOST="unix:///run/nowhere.sock")
     assert "macvnet.runtimes.docker" in imported
-    for name in ("http", "http.client", "urllib.request", "email", "ssl", "logging"):
+    for name in ("socket", "http", "urllib.request", "email", "ssl", "logging"):
         assert name not in imported
 
 
