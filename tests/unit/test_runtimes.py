@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from macvnet import runtimes
-from macvnet.errors import Conflict, NotFound
+from macvnet.errors import Conflict, InvalidRequest, NotFound
 from macvnet.model import Owner
 from macvnet.runtimes import process
 from macvnet.runtimes.process import Process
@@ -89,6 +89,28 @@ def test_spelling_says_which_runtime() -> None:
 
 
 # -- processes ----------------------------------------------------------------
+
+
+NOBODY = ("a b", "../x", "", "\x1b[31m", "x\nHost: y")
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ("docker podman", ("-x", "x?y=z", "x%2f", "x" * 256)),
+        ("nspawn machine", (".host", "x" * 65, "unit:web.scope")),
+        ("lxc", ("/x/../y/z", "relative/x", "/web")),
+        ("containerd", ("a/b/c", "a/", "/a", "x" * 77)),
+        ("runc", ("/x/../y/z", "relative/x", "/run/runc/")),
+    ],
+)
+def test_name_that_no_container_can_have(words: str, names: tuple[str, ...]) -> None:
+    """Refused before anybody is asked, and said without what it would do to a terminal."""
+    for spelled in (f"{word}:{name}" for word in words.split() for name in NOBODY + names):
+        for ask in (runtimes.resolve, runtimes.owner_of):
+            with pytest.raises(InvalidRequest, match=r"cannot name a|is no ID of a") as refused:
+                ask(spelled, STATE)
+            assert refused.value.message.isprintable() and refused.value.hint
 
 
 def test_process_that_has_ended_is_never_another_one() -> None:

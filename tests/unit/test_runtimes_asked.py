@@ -230,3 +230,11 @@ def test_damaged_configuration_of_docker_s_is_none(
 def test_url_that_is_no_place_is_refused(url: str) -> None:
     with pytest.raises(InvalidRequest, match="no place to ask"):
         api(Place(url)).open_target("web")
+
+
+@pytest.mark.parametrize("host", ["tcp://nowhere", "tcp://:99999999", "pigeon://x", "\x1b[31m"])
+def test_docker_host_that_is_no_place_is_named(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("DOCKER_HOST", host)
+    with pytest.raises(InvalidRequest, match="DOCKER_HOST") as refused:
+        docker.API.open_target("web")
+    assert refused.value.message.isprintable()
