@@ -217,8 +217,8 @@ class Docker:
     def _remove_groups(self) -> list[str]:
         """Remove the control groups of the daemon's containers; those that are still there."""
         left = []
-        for top in (*Path("/sys/fs/cgroup").glob(f"*/{self._group}"),
-                    *Path("/sys/fs/cgroup").glob(self._group)):  # fmt: skip
+        # Below this process's own group, which is not the top one in every hierarchy.
+        for top in list(Path("/sys/fs/cgroup").rglob(self._group)):
             for folder, _, _ in os.walk(top, topdown=False):
                 try:
                     os.rmdir(folder)
