@@ -29,13 +29,17 @@ def containers(ground: Ground) -> dict[str, Any]:
     return found
 
 
+def names_of(ground: Ground) -> list[str]:
+    return [one["Name"] for one in containers(ground).values()]
+
+
 def test_container_is_named_by_its_id_too(ground: Ground, docker: Docker) -> None:
     """And by the beginning of it: any with the runtime's name, 12 digits without."""
     docker.make("web")
     container = docker.id("web")
     for spelled in (f"docker:{container}", f"docker:{container[:5]}", container, container[:12]):
         ground.macvnet("connect", "net", spelled).checked()
-        assert [one["Name"] for one in containers(ground).values()] == ["web"]
+        assert names_of(ground) == ["web"]
         ground.macvnet("disconnect", "net", spelled).checked()
     refused(ground.macvnet("connect", "net", container[:11]), NOT_FOUND, container[:11])
 
@@ -88,10 +92,10 @@ def test_container_that_is_renamed_stays_the_same(ground: Ground, docker: Docker
         f"docker:old in network net {before.addresses[0]}"
     ]
     assert docker.link("old") == (before.mac, before.addresses)
-    assert [one["Name"] for one in containers(ground).values()] == ["old"]
+    assert names_of(ground) == ["old"]
     assert attach(ground, "docker:web").addresses != before.addresses
     ground.macvnet("disconnect", "net", "docker:old").checked()
-    assert [one["Name"] for one in containers(ground).values()] == ["web"]
+    assert names_of(ground) == ["web"]
 
 
 def test_what_a_renamed_container_lives_with_is_not_taken_for_that_of_its_former_name(
@@ -210,6 +214,27 @@ def test_daemon_that_hangs(ground: Ground, docker: Docker) -> None:
     finally:
         ground.run("ip", "netns", "del", "plain").checked()
     assert docker.links("web") == ["lo"]
+
+
+def test_many_are_connected_and_disconnected_although_their_daemon_hangs(
+    ground: Ground, docker: Docker
+) -> None:
+    """Each by its own link: one has another name now, and another one has its former."""
+    for name in ("web", "db"):
+        docker.make(name)
+    done = ground.macvnet("connect", "--batch", "-", "net", stdin="docker:web\ndb\ndocker:no\n")
+    assert done.status == 13 and "'no'" in done.stderr
+    docker.docker("rename", "db", "old").checked()
+    docker._made.append("old")
+    docker.make("db")
+    assert docker.links("web") == docker.links("old") == ["lo", "eth0"]
+    with stopped(docker):
+        batch = ground.macvnet("disconnect", "--batch", "-", "net", stdin="docker:web\n")
+        assert batch.checked().stderr == ""
+        assert names_of(ground) == ["db"]
+        ground.macvnet("disconnect", "--all", "net").checked()
+    assert docker.links("web") == docker.links("old") == ["lo"]
+    assert containers(ground) == {}
 
 
 def test_daemon_of_another_machine(ground: Ground, docker: Docker) -> None:
