@@ -52,8 +52,8 @@ ATTACH = {
 }
 DETACH = {
     "messages": 6,
-    "rows asked for": 19,
-    "scans": 8,
+    "rows asked for": 18,
+    "scans": 7,
     "commits": 1,
     "rows written": 8,
     "syncs": 1,
