@@ -63,10 +63,14 @@ class _Connection(http.client.HTTPConnection):
 
 
 class Docker:
-    """dockerd in ``host``'s network namespace; close() leaves nothing of it."""
+    """dockerd in ``host``'s network namespace; close() leaves nothing of it.
 
-    def __init__(self, host: Machine, folder: Path) -> None:
+    Its images, containers and networks are in tmpfs, or in ``data`` where that is given.
+    """
+
+    def __init__(self, host: Machine, folder: Path, data: Path | None = None) -> None:
         self.host = host
+        self._data = str(data) if data else f"{FOLDER}/data"
         self._group = f"macvnet-parity-{host.pid}"
         self._config = folder / "docker-config"
         self._log = folder / "dockerd.log"
@@ -85,7 +89,7 @@ class Docker:
     def _start(self) -> None:
         daemon = [
             *(DAEMON, "--host", f"unix://{FOLDER}/docker.sock", "--pidfile", f"{FOLDER}/pid"),
-            *("--data-root", f"{FOLDER}/data", "--exec-root", f"{FOLDER}/exec"),
+            *("--data-root", self._data, "--exec-root", f"{FOLDER}/exec"),
             *("--config-file", f"{FOLDER}/daemon.json"),
             *("--storage-driver", "vfs", "--bridge", "none", "--cgroup-parent", self._group),
             *("--iptables=false", "--ip6tables=false", "--ip-forward=false"),
@@ -190,6 +194,17 @@ class Docker:
         # A container on 'none' cannot be on any other network.
         self.run("network", "disconnect", "none", name).checked()
         return self.namespace(name)
+
+    def processes(self) -> list[int]:
+        """The numbers of the daemon and all that serves it, as this process knows them."""
+        found, waiting = [], [self._init]
+        while waiting:
+            pid = waiting.pop()
+            found.append(pid)
+            with contextlib.suppress(OSError):
+                for task in Path(f"/proc/{pid}/task").iterdir():
+                    waiting += [int(word) for word in (task / "children").read_text().split()]
+        return found
 
     def namespace(self, name: str) -> str:
         """The path of a running container's network namespace."""
