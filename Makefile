@@ -1,13 +1,14 @@
 # One line each; the work is in .ci/ and tests/lab. Everything runs in .venv, which is made when needed.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit kernel uml parity docs completions soak clean
+.PHONY: help demo test check unit kernel uml parity docs completions soak bench bench-quick clean
 SOAK = 200
 ACTS = 50000
 PYTEST = .venv/bin/python -m pytest
+BENCH = .venv/bin/python -m tests.bench
 ROOT = test "$$(id -u)" = 0 || { echo "macvnet: make $@ needs root, because it makes network namespaces: sudo make $@" >&2; exit 1; }
 
 help:    ## This list
-	@sed -n 's/^\([a-z]*\): *\([a-z ]*\)## /  make \1  /p' Makefile | column -t -l 3 2>/dev/null || grep '## ' Makefile
+	@sed -n 's/^\([a-z-]*\): *\([a-z ]*\)## /  make \1  /p' Makefile | column -t -l 3 2>/dev/null || grep '## ' Makefile
 demo:    ## Play the story of the tutorial in a throw-away lab, on the real kernel (root)
 	@$(ROOT); .ci/setup demo; .venv/bin/python -m tests.lab.demo
 test:    ## Everything: checks, all tests natively and in User Mode Linux; the machine is left as it was (root)
@@ -28,6 +29,10 @@ parity:  ## The same command lines through a real dockerd and through macvnet (r
 	@$(ROOT); .ci/setup test; $(PYTEST) tests/parity
 soak:    ## What takes long: SOAK=200 power cuts, ACTS=50000 things done by a crowd (root)
 	@$(ROOT); .ci/setup test; MACVNET_SOAK_CUTS=$(SOAK) MACVNET_SOAK_ACTS=$(ACTS) $(PYTEST) -o python_files='soak_*.py' tests/soak
+bench:   ## Measure macvnet beside its peers, for minutes; docs/performance.md is written anew (root)
+	@$(ROOT); .ci/setup bench; .ci/unchanged $(BENCH) --json build/bench.json --page
+bench-quick: ## The same with less of everything, in less than a minute; prints only (root)
+	@$(ROOT); .ci/setup bench; .ci/unchanged $(BENCH) --quick
 docs:    ## Write docs/reference and man anew, from the program
 	@.ci/setup tools; .venv/bin/python -m tests.docs.reference; .venv/bin/python -m tests.docs.manual
 completions: ## Write completions anew, from the program

@@ -7,6 +7,7 @@ CPU is counted with the call that left it. Must not know which programs.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import tempfile
@@ -46,20 +47,19 @@ class Samples:
     """The costs of calls by name. ``results`` waits for what the calls left at work."""
 
     def __init__(self) -> None:
-        if _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
-            raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+        become_reaper()
         self._costs: dict[str, list[Cost]] = {}
         self._orphans: dict[int, tuple[str, int]] = {}
 
     def call(self, name: str, call: Call, clock: Callable[[], float] | None = None) -> Cost:
         """Run it once. ``clock`` is the CPU clock of a daemon that works for it. CallFailed."""
         before = clock() if clock else 0.0
-        strangers = _children()
+        strangers = children()
         cost = run(call)
         if clock:
             cost = cost._replace(cpu=cost.cpu + clock() - before)
         self.add(name, cost)
-        self._adopt(name, _children() - strangers)
+        self._adopt(name, children() - strangers)
         return cost
 
     def add(self, name: str, cost: Cost) -> None:
@@ -106,6 +106,20 @@ class Samples:
         }
 
 
+def become_reaper() -> None:
+    """What programs leave behind becomes a child of this process (prctl(2))."""
+    if _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def wait_for(pids: set[int]) -> None:
+    """Wait until orphans have ended, a while at most."""
+    deadline = time.monotonic() + ORPHAN_SECONDS
+    while pids and time.monotonic() < deadline:
+        pids = {pid for pid in pids if not os.waitpid(pid, os.WNOHANG)[0]}
+        time.sleep(0.01)
+
+
 def run(call: Call) -> Cost:
     """Start it, wait for it; its stdout goes nowhere. CallFailed with its stderr."""
     with tempfile.TemporaryFile() as errors:
@@ -136,8 +150,11 @@ def process_clock(*pids: int) -> Callable[[], float]:
     return read
 
 
-def _children() -> set[int]:
+def children() -> set[int]:
+    """The numbers of this process's children, adopted ones included."""
     found: set[int] = set()
     for task in Path("/proc/self/task").iterdir():
-        found.update(int(word) for word in (task / "children").read_text().split())
+        # A thread that ends meanwhile has handed its children on.
+        with contextlib.suppress(OSError):
+            found.update(int(word) for word in (task / "children").read_text().split())
     return found
