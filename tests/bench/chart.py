@@ -11,7 +11,7 @@ from html import escape
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 860, 420
-LEFT, RIGHT, TOP, BOTTOM = 70, 330, 40, 50
+LEFT, RIGHT, TOP, BOTTOM = 70, 330, 60, 50
 # Told apart also by people who do not see red and green (Okabe and Ito).
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 NAMESPACE = 'xmlns="http://www.w3.org/2000/svg"'
@@ -56,10 +56,10 @@ def lines(
         f'<svg {NAMESPACE} viewBox="0 0 {WIDTH} {HEIGHT}" role="img" style="{STYLE}">',
         f"<title>{escape(title)}</title>",
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-        _text(LEFT, TOP - 18, title, weight="bold"),
+        _text(LEFT, 22, title, weight="bold"),
         *_grid(across, upwards),
         _text(LEFT, HEIGHT - 10, x_label),
-        _text(LEFT - 60, TOP - 4, y_label),
+        _text(LEFT, 44, y_label),
     ]
     for number, (name, line) in enumerate(series.items()):
         parts += _line(number, name, [(across.at(x), upwards.at(y)) for x, y in line])

@@ -253,5 +253,5 @@ def _tab(site: Site, repetitions: int) -> dict[str, Any]:
     for _ in range(repetitions):
         for line in TABS:
             words = ("__complete", "bash", line, "", "")
-            samples.call(f"{line}<Tab>", site.macvnet(*words, state_dir=state_dir))
+            samples.call(f"Tab after {line!r}", site.macvnet(*words, state_dir=state_dir))
     return {name: result["wall_ms"] for name, result in samples.results().items()}

@@ -16,6 +16,8 @@ from tests.bench.site import NETWORKS, Site, subnet_of
 
 SYNCS = "fsync,fdatasync,sync_file_range,msync"
 SHOWN = 15
+PACKAGES = ("macvnet", "click", "pyroute2", "netaddr", "rich", "tomli")
+LIBRARY = "Python and its library"
 TRIES, QUICK_TRIES = 7, 2
 
 
@@ -51,6 +53,7 @@ def part(site: Site, quick: bool) -> dict[str, Any]:
         result[name] = {
             "modules": len(imports),
             "import_ms": significant(sum(one.own_us for one in imports) / 1e3),
+            "packages": by_package(imports),
             "imports": [
                 one._asdict() for one in sorted(imports, key=lambda one: -one.own_us)[:SHOWN]
             ],
@@ -67,6 +70,20 @@ def imported(text: str) -> list[Import]:
     """The lines of ``python -X importtime``."""
     found = re.findall(r"^import time:\s+(\d+) \|\s+(\d+) \|\s+(\S+)$", text, re.MULTILINE)
     return [Import(module, int(own), int(both)) for own, both, module in found]
+
+
+def by_package(imports: list[Import]) -> dict[str, Any]:
+    """Modules and milliseconds of each package, the dearest first; Python's own as one."""
+    found: dict[str, list[int]] = {}
+    for one in imports:
+        name = one.module.partition(".")[0]
+        library = name not in PACKAGES
+        found.setdefault(LIBRARY if library else name, []).append(one.own_us)
+    summed = {name: (len(own), sum(own)) for name, own in found.items()}
+    return {
+        name: {"modules": modules, "ms": significant(us / 1e3)}
+        for name, (modules, us) in sorted(summed.items(), key=lambda item: -item[1][1])
+    }
 
 
 def system_calls(text: str) -> list[SystemCall]:

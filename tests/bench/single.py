@@ -37,7 +37,7 @@ READS = {
     "macvnet --version": ("--version",),
     "macvnet --help": ("--help",),
     "macvnet attach --help": ("attach", "--help"),
-    "Tab: macvnet connect <Tab>": ("__complete", "bash", "macvnet connect ", "", ""),
+    "Tab after 'macvnet connect'": ("__complete", "bash", "macvnet connect ", "", ""),
 }
 REPETITIONS, QUICK_REPETITIONS = 25, 15
 

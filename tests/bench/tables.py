@@ -186,6 +186,14 @@ def imports_table(results: Results) -> str:
     return f"{table(head, rows)}\n\n{total}."
 
 
+def packages_table(results: Results) -> str:
+    rows = [
+        (name, f"{known['modules']}", number(known["ms"]))
+        for name, known in results["profile"]["attach"]["packages"].items()
+    ]
+    return table(("imports of", "modules", "ms"), rows)
+
+
 def calls_table(results: Results) -> str:
     part = results["profile"]["attach"]
     rows = [
@@ -210,6 +218,7 @@ TABLES: dict[str, tuple[str, Callable[[Results], str]]] = {
     "tab": ("flat", tab_table),
     "contention": ("contention", contention_table),
     "path": ("path", path_table),
+    "packages": ("profile", packages_table),
     "imports": ("profile", imports_table),
     "calls": ("profile", calls_table),
     "syncs": ("profile", syncs_table),

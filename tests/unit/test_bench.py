@@ -26,7 +26,7 @@ from macvnet.store.memory import MemoryBackend
 from tests.bench import chart, filling, netlink, page, tables
 from tests.bench.__main__ import PARTS
 from tests.bench.figures import Spread, number, ratio
-from tests.bench.profiling import imported, system_calls
+from tests.bench.profiling import Import, by_package, imported, system_calls
 from tests.bench.targets import AIM_MET, MET, MISSED, UNMEASURED, Target, targets
 from tests.cli import fakes
 
@@ -318,6 +318,14 @@ def test_imports_are_read_as_python_prints_them() -> None:
         "import time:      2000 |       2120 | click\n"
     )
     assert imported(text) == [("click.types", 120, 300), ("click", 2000, 2120)]
+
+
+def test_imports_are_summed_by_package() -> None:
+    imports = [Import("click.types", 120, 300), Import("click", 2000, 2120), Import("re", 5000, 1)]
+    assert by_package(imports) == {
+        "Python and its library": {"modules": 1, "ms": 5.0},
+        "click": {"modules": 2, "ms": 2.12},
+    }
 
 
 def test_system_calls_are_read_as_strace_prints_them() -> None:
