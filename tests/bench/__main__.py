@@ -47,10 +47,7 @@ def main(argv: list[str]) -> int:
         words.error("the bench makes network namespaces, so it needs root")
     # Whoever ends it wants the namespaces and files gone, too.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    results = measure(given.parts or list(PARTS), quick=given.quick)
-    if given.json:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps(results, indent=1) + "\n")
+    results = measure(given.parts or list(PARTS), quick=given.quick, keep=given.json)
     print(tables.text(results))
     print("\n".join(str(target) for target in targets(results)))
     if given.page:
@@ -58,7 +55,8 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def measure(parts: list[str], *, quick: bool) -> dict[str, Any]:
+def measure(parts: list[str], *, quick: bool, keep: Path | None = None) -> dict[str, Any]:
+    """The results of these parts; in the file ``keep`` too, after each of them."""
     began = time.monotonic()
     results: dict[str, Any] = {"format": page.FORMAT, "run": described()}
     with Site() as site:
@@ -70,7 +68,10 @@ def measure(parts: list[str], *, quick: bool) -> dict[str, Any]:
         for name in parts:
             print(f"measuring: {name}", file=sys.stderr, flush=True)
             results[name] = PARTS[name](site, quick)
-    results["run"]["seconds"] = round(time.monotonic() - began)
+            results["run"]["seconds"] = round(time.monotonic() - began)
+            if keep:
+                keep.parent.mkdir(parents=True, exist_ok=True)
+                keep.write_text(json.dumps(results, indent=1) + "\n")
     return results
 
 
