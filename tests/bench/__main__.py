@@ -21,7 +21,6 @@ from typing import Any
 from tests.bench import contention, flat, many, page, path, profiling, single, tables
 from tests.bench.machine import described
 from tests.bench.site import Site
-from tests.bench.targets import targets
 
 PARTS = {
     "single": single.part,
@@ -48,8 +47,7 @@ def main(argv: list[str]) -> int:
     # Whoever ends it wants the namespaces and files gone, too.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     results = measure(given.parts or list(PARTS), quick=given.quick, keep=given.json)
-    print(tables.text(results))
-    print("\n".join(str(target) for target in targets(results)))
+    print(tables.text(results), end="")
     if given.page:
         page.write(results)
     return 0

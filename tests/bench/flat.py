@@ -6,6 +6,7 @@ this process over states whose size is the only difference.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
@@ -85,6 +86,7 @@ def part(site: Site, quick: bool) -> dict[str, Any]:
     return {
         "allocator": _allocator(site, chosen, QUICK_ALLOCATIONS if quick else ALLOCATIONS),
         **_cold(site, COLD[:2] if quick else COLD, repetitions),
+        "disk_ms": _disk(site, QUICK_ALLOCATIONS if quick else ALLOCATIONS),
         "tab": {} if quick else _tab(site, repetitions),
     }
 
@@ -100,7 +102,7 @@ class _Timer:
         self.folder = folder
         self.store = open_store(str(folder))
         self.network, self.pool = _prepared(self.store, setting)
-        self.times: dict[str, list[float]] = {"acquire": [], "release": [], "durable": []}
+        self.times: dict[str, list[float]] = {}
 
     def once(self) -> None:
         """Hold an address and release it, without waiting for the disk; then the same durably."""
@@ -112,9 +114,12 @@ class _Timer:
         address = self.store.transact(self._acquire)
         durable = time.perf_counter()
         self.store.transact(partial(self._release, address), durable=False)
-        self.times["acquire"].append((held - began) * 1e3)
-        self.times["release"].append((released - held) * 1e3)
-        self.times["durable"].append((durable - released) * 1e3)
+        for name, seconds in (
+            ("acquire", held - began),
+            ("release", released - held),
+            ("durable", durable - released),
+        ):
+            self.times.setdefault(name, []).append(seconds * 1e3)
 
     def _acquire(self, tx: Transaction) -> Address:
         found = allocation.acquire(tx, self.network.segment, "bench", self.pool, None, "e" * 64)
@@ -137,7 +142,7 @@ def _allocator(site: Site, settings: list[Setting], count: int) -> dict[str, Any
             timers.append(_Timer(site.new_state(f"allocator{number}"), setting))
         for timer in timers:
             timer.once()
-            timer.times = {name: [] for name in timer.times}
+            timer.times.clear()
         for _ in range(count):
             for timer in timers:
                 timer.once()
@@ -184,6 +189,19 @@ def _network(store: Store, name: str, words: dict[str, tuple[str, ...]]) -> tupl
     store.transact(write, durable=False)
     install_pools(store, made.segment, made.id, name, plans)
     return made, made.pools[0]
+
+
+def _disk(site: Site, count: int) -> dict[str, Any]:
+    """What the disk alone takes for a page appended and on it."""
+    path = site.folder / "disk"
+    taken = []
+    with path.open("wb", buffering=0) as file:
+        for _ in range(count):
+            file.write(bytes(4096))
+            began = time.perf_counter()
+            os.fdatasync(file.fileno())
+            taken.append((time.perf_counter() - began) * 1e3)
+    return Spread.of(taken).to_json()
 
 
 # -- cold calls -----------------------------------------------------------

@@ -7,7 +7,6 @@ what one costs does not depend on how many follow.
 from __future__ import annotations
 
 import contextlib
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -25,7 +24,6 @@ SAMPLE, QUICK_SAMPLE = 50, 10
 THREADS = 128
 BATCH = "connect --batch, disconnect --batch"
 MANY_PIDS = "attach --network NET PID..., disconnect --all"
-LOOP = "macvnet in a loop"
 C_FLOOR, PYTHON_FLOOR = "floor (C)", "floor (Python)"
 
 Act = Callable[[str], float]
@@ -42,7 +40,6 @@ class Way(NamedTuple):
 
 def part(site: Site, quick: bool) -> dict[str, Any]:
     sizes = QUICK_SIZES if quick else SIZES
-    offered = options(site)
     samples = Samples()
     with Crowd(max(sizes)) as crowd, site.crowd_network():
         measured = {}
@@ -50,27 +47,11 @@ def part(site: Site, quick: bool) -> dict[str, Any]:
             rounds = QUICK_ROUNDS if quick else ROUNDS[size]
             sample = min(size, QUICK_SAMPLE if quick else SAMPLE)
             with contextlib.ExitStack() as stack:
-                ways = _Ways(site, samples, crowd, size, sample, stack).all(offered)
+                ways = _Ways(site, samples, crowd, size, sample, stack).all()
                 measured[str(size)] = _measure(ways, size, rounds, samples)
     return {
-        "not_there_yet": [name for name, there in offered.items() if not there],
         "sizes": measured,
         "threads": THREADS,
-    }
-
-
-def options(site: Site) -> dict[str, bool]:
-    """Which ways this macvnet has to do many at once."""
-
-    def explained(command: str) -> str:
-        call = site.macvnet(command, "--help")
-        done = subprocess.run(call.argv, env=dict(call.env), capture_output=True, text=True)
-        return done.stdout
-
-    disconnect = explained("disconnect")
-    return {
-        BATCH: "--batch" in explained("connect") and "--batch" in disconnect,
-        MANY_PIDS: "PID..." in explained("attach") and "--all" in disconnect,
     }
 
 
@@ -118,34 +99,23 @@ class _Ways:
         self._sample = sample
         self._stack = stack
 
-    def all(self, offered: dict[str, bool]) -> dict[str, Way]:
-        ways = dict(self._macvnet(offered))
+    def all(self) -> dict[str, Way]:
+        ways = dict(self._macvnet())
         for peer in (Netavark(self._site), Cni(self._site)):
             ways[f"{peer.name} in a loop"] = self._looped(self._pairs(peer))
         ways.update(self._floors())
         return ways
 
-    def _macvnet(self, offered: dict[str, bool]) -> Iterator[tuple[str, Way]]:
+    def _macvnet(self) -> Iterator[tuple[str, Way]]:
         site, size = self._site, len(self._pids)
-        if offered[BATCH]:
-            lines = "".join(f"{name}\n" for name in self._names)
-            file = self._stack.enter_context(text_file(site.folder, lines))
-            connect = [site.macvnet("connect", "--batch", file, CROWD)]
-            disconnect = [site.macvnet("disconnect", "--batch", file, CROWD)]
-            yield BATCH, self._way(size, connect, disconnect)
-        if offered[MANY_PIDS]:
-            attach = [site.macvnet("attach", "--network", CROWD, *map(str, self._pids))]
-            detach = [site.macvnet("disconnect", "--all", CROWD)]
-            yield MANY_PIDS, self._way(size, attach, detach)
-        if not any(offered.values()):
-            pairs = [
-                Pair(
-                    site.macvnet("attach", "--network", CROWD, str(pid)),
-                    site.macvnet("detach", str(pid)),
-                )
-                for pid in self._pids[: self._sample]
-            ]
-            yield LOOP, self._looped(pairs)
+        lines = "".join(f"{name}\n" for name in self._names)
+        file = self._stack.enter_context(text_file(site.folder, lines))
+        connect = [site.macvnet("connect", "--batch", file, CROWD)]
+        disconnect = [site.macvnet("disconnect", "--batch", file, CROWD)]
+        yield BATCH, self._way(size, connect, disconnect)
+        attach = [site.macvnet("attach", "--network", CROWD, *map(str, self._pids))]
+        detach = [site.macvnet("disconnect", "--all", CROWD)]
+        yield MANY_PIDS, self._way(size, attach, detach)
 
     def _pairs(self, peer: Peer) -> list[Pair]:
         pairs = [peer.pair(pid, number) for number, pid in enumerate(self._pids[: self._sample])]

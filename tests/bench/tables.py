@@ -102,14 +102,13 @@ def many_table(results: Results) -> str:
                     number(attach + detach),
                 )
             )
-    text = table(head, rows)
-    if part["not_there_yet"]:
-        text += f"\n\nNot there yet, so not measured: {'; '.join(part['not_there_yet'])}."
-    return text
+    return table(head, rows)
 
 
 def allocator_table(results: Results) -> str:
     head = ("ms", "choose and hold", "quartiles", "release", "hold, on the disk")
+    disk = results["flat"]["disk_ms"]
+    rows = [("the disk alone, a page", "-", "-", "-", number(disk["median"]))]
     return table(
         head,
         [
@@ -121,7 +120,8 @@ def allocator_table(results: Results) -> str:
                 number(known["durable_ms"]["median"]),
             )
             for name, known in results["flat"]["allocator"].items()
-        ],
+        ]
+        + rows,
     )
 
 
@@ -227,10 +227,14 @@ TABLES: dict[str, tuple[str, Callable[[Results], str]]] = {
 
 
 def text(results: Results) -> str:
-    """All tables there are figures for, but for the promises."""
+    """All tables there are figures for, and a line for each promise that was measured."""
     found = [
         make(results)
         for name, (part, make) in TABLES.items()
         if part in results and name != "targets"
     ]
-    return "\n\n".join(found) + "\n"
+    judged = targets(results)
+    known = [str(one) for one in judged if one.value is not None]
+    if len(known) < len(judged):
+        known.append(f"{len(judged) - len(known)} promises were not measured in this run")
+    return "\n\n".join([*found, "\n".join(known)]) + "\n"

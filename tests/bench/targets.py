@@ -187,11 +187,14 @@ def _flat(part: dict[str, Any] | None) -> list[Target]:
                 most=1.5,
             )
         )
-    found += [
-        Target(f"an address: {name}, {what}", median(name, key), most=1, unit=" ms")
-        for name in largest
-        for what, key in (("chosen and held", "acquire"), ("and on the disk", "durable"))
-    ]
+    disk = part["disk_ms"]["median"] if part else None
+    for name in largest:
+        durable = median(name, "durable")
+        less = None if durable is None or disk is None else max(0.0, durable - disk)
+        found += [
+            Target(f"an address: {name}", median(name, "acquire"), most=1, unit=" ms"),
+            Target(f"an address: {name}, on the disk, less the disk", less, most=1, unit=" ms"),
+        ]
     memory = part["memory_kib"] if part else {}
     few, many_ = memory.get("10 leases"), memory.get("65,000 leases")
     value = _divided(many_["attach"], few["attach"]) if few and many_ else None
