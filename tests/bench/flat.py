@@ -84,9 +84,8 @@ def part(site: Site, quick: bool) -> dict[str, Any]:
     repetitions = QUICK_COLD_REPETITIONS if quick else COLD_REPETITIONS
     chosen = [each for each in SETTINGS if not quick or each.name in QUICK_SETTINGS]
     return {
-        "allocator": _allocator(site, chosen, QUICK_ALLOCATIONS if quick else ALLOCATIONS),
+        **_allocator(site, chosen, QUICK_ALLOCATIONS if quick else ALLOCATIONS),
         **_cold(site, COLD[:2] if quick else COLD, repetitions),
-        "disk_ms": _disk(site, QUICK_ALLOCATIONS if quick else ALLOCATIONS),
         "tab": {} if quick else _tab(site, repetitions),
     }
 
@@ -134,9 +133,27 @@ class _Timer:
         shutil.rmtree(self.folder)
 
 
+class _Disk:
+    """What the disk alone takes for a page more in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb", buffering=0)
+        self.times: list[float] = []
+
+    def once(self) -> None:
+        self._file.write(bytes(4096))
+        began = time.perf_counter()
+        os.fdatasync(self._file.fileno())
+        self.times.append((time.perf_counter() - began) * 1e3)
+
+    def close(self) -> None:
+        self._file.close()
+
+
 def _allocator(site: Site, settings: list[Setting], count: int) -> dict[str, Any]:
-    """All states take turns, so that the machine's moods fall on all of them."""
+    """All states and the disk take turns, so that the machine's moods fall on all of them."""
     timers: list[_Timer] = []
+    disk = _Disk(site.folder / "disk")
     try:
         for number, setting in enumerate(settings):
             timers.append(_Timer(site.new_state(f"allocator{number}"), setting))
@@ -144,16 +161,19 @@ def _allocator(site: Site, settings: list[Setting], count: int) -> dict[str, Any
             timer.once()
             timer.times.clear()
         for _ in range(count):
+            disk.once()
             for timer in timers:
                 timer.once()
-        return {
+        allocator = {
             timer.setting.name: {
                 **{f"{name}_ms": Spread.of(taken).to_json() for name, taken in timer.times.items()},
                 "held": timer.setting.held,
             }
             for timer in timers
         }
+        return {"allocator": allocator, "disk_ms": Spread.of(disk.times).to_json()}
     finally:
+        disk.close()
         for timer in timers:
             timer.close()
 
@@ -189,19 +209,6 @@ def _network(store: Store, name: str, words: dict[str, tuple[str, ...]]) -> tupl
     store.transact(write, durable=False)
     install_pools(store, made.segment, made.id, name, plans)
     return made, made.pools[0]
-
-
-def _disk(site: Site, count: int) -> dict[str, Any]:
-    """What the disk alone takes for a page appended and on it."""
-    path = site.folder / "disk"
-    taken = []
-    with path.open("wb", buffering=0) as file:
-        for _ in range(count):
-            file.write(bytes(4096))
-            began = time.perf_counter()
-            os.fdatasync(file.fileno())
-            taken.append((time.perf_counter() - began) * 1e3)
-    return Spread.of(taken).to_json()
 
 
 # -- cold calls -----------------------------------------------------------

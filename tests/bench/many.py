@@ -22,6 +22,7 @@ ROUNDS = {10: 7, 100: 5, 1000: 3}
 QUICK_ROUNDS = 2
 SAMPLE, QUICK_SAMPLE = 50, 10
 THREADS = 128
+PAUSE_SECONDS = 1.0
 BATCH = "connect --batch, disconnect --batch"
 MANY_PIDS = "attach --network NET PID..., disconnect --all"
 C_FLOOR, PYTHON_FLOOR = "floor (C)", "floor (Python)"
@@ -61,8 +62,8 @@ def _measure(ways: dict[str, Way], size: int, rounds: int, samples: Samples) -> 
         for name, way in ways.items():
             taken[name][0].append(way.attach(f"{size} {name} attach") / way.endpoints * 1e3)
             taken[name][1].append(way.detach(f"{size} {name} detach") / way.endpoints * 1e3)
-            # Announcers are at work as long as they find their endpoints.
-            samples.settle()
+            # Those who announce look after each endpoint once more, some in each second.
+            samples.settle(PAUSE_SECONDS)
 
     def cpu(name: str, side: str) -> float:
         each = samples.cpu(f"{size} {name} {side}") / rounds / ways[name].endpoints

@@ -82,9 +82,9 @@ class Samples:
                 cpu = cost.cpu + usage.ru_utime + usage.ru_stime
                 self._costs[name][number] = cost._replace(cpu=cpu)
 
-    def settle(self) -> None:
-        """Wait, a while at most, until nothing that a call left is at work any more."""
-        deadline = time.monotonic() + ORPHAN_SECONDS
+    def settle(self, seconds: float = ORPHAN_SECONDS) -> None:
+        """Wait, so long at most, until nothing that a call left is at work any more."""
+        deadline = time.monotonic() + seconds
         while self._orphans and time.monotonic() < deadline:
             self._reap()
             time.sleep(0.01)
