@@ -64,7 +64,7 @@ def measure(parts: list[str], *, quick: bool, keep: Path | None = None) -> dict[
             "quick": quick,
         }
         for name in parts:
-            print(f"measuring: {name}", file=sys.stderr, flush=True)
+            print(f"{time.monotonic() - began:5.0f} s: {name}", file=sys.stderr, flush=True)
             results[name] = PARTS[name](site, quick)
             results["run"]["seconds"] = round(time.monotonic() - began)
             if keep:

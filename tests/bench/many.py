@@ -19,7 +19,7 @@ from tests.bench.site import CROWD, Crowd, Site, text_file
 
 SIZES, QUICK_SIZES = (10, 100, 1000), (10, 50)
 ROUNDS = {10: 7, 100: 5, 1000: 3}
-QUICK_ROUNDS = 2
+QUICK_ROUNDS = 1
 SAMPLE, QUICK_SAMPLE = 50, 10
 THREADS = 128
 PAUSE_SECONDS = 1.0
