@@ -107,7 +107,7 @@ def check_labels(labels: dict[str, str]) -> None:
         if any(character.isspace() for character in key):
             raise InvalidRequest(
                 f"label {quoted(key)} contains white space",
-                f"--label {re.sub(r'[^!-~]+', '-', key)}=...",
+                f"--label {re.sub(r'[^!-~]+', '-', key[:40])}=...",
             )
 
 

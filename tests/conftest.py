@@ -34,8 +34,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
     # Else SIGTERM would end pytest without closing its labs.
     signal.signal(signal.SIGTERM, interrupted)
-    # A shell ignores it for what it starts in the background, and children would do so too.
+    # Ignored by what a shell or nohup starts in the background, they would be by every child.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def marked(item: pytest.Item, name: str) -> tuple[str, ...]:

@@ -113,7 +113,7 @@ def refuse_for_many(given: dict[str, Any], networks: Sequence[str] = ()) -> None
             flag = "--" + name.replace("_", "-")
             raise InvalidRequest(
                 f"{flag} {quoted(given[name])} is for one container, and there are several",
-                f"a line of --batch: CONTAINER {flag} {given[name]}",
+                f"on its line in --batch: CONTAINER {flag} VALUE",
             )
     for text in networks:
         _, own = _network(text)

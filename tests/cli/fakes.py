@@ -222,6 +222,33 @@ class FakeEngine:
             for number, one in enumerate(map(self.network, [term for term, _ in wanted]), 1)
         ]
 
+    def connect_many(
+        self,
+        asked: Sequence[tuple[str, Sequence[tuple[str, EndpointRequest]]]],
+        report: Callable[[int, Any], None],
+        *,
+        atomic: bool = False,
+        dry_run: bool = False,
+    ) -> None:
+        for number, (container, wanted) in enumerate(asked):
+            try:
+                report(number, self.attach(container, wanted, dry_run=dry_run))
+            except MacvnetError as error:
+                report(number, error)
+
+    def disconnect_many(
+        self,
+        terms: Sequence[str],
+        containers: Sequence[str | Endpoint],
+        report: Callable[[int, Any], None],
+        *,
+        force: bool = False,
+        atomic: bool = False,
+        dry_run: bool = False,
+    ) -> None:
+        for number, container in enumerate(containers):
+            report(number, self.detach(str(container), terms, dry_run=dry_run))
+
     def detach(
         self, container: str, terms: Sequence[str], *, dry_run: bool = False
     ) -> tuple[Change, ...]:

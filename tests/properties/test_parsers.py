@@ -149,6 +149,7 @@ def test_any_text_gives_a_value_or_a_refusal(kind: str) -> None:
     @settings(max_examples=EXAMPLES, deadline=None)
     @given(words | pairs | st.lists(pairs, max_size=3).map(",".join))
     @example("[" * 20_000)
+    @example("=" + "a" * 20_000 + " ")
     def body(text: str) -> None:
         if kind == "--network":
             given_flags = dict.fromkeys(("ip", "ip6", "mac_address", "ifname"), "")
