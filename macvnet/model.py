@@ -161,6 +161,12 @@ class LinkPlan(NamedTuple):
     mtu: int = 0
 
 
+REMEMBERED = 64
+"""Networks that ``Network.from_json`` knows again."""
+
+_seen: dict[str, tuple[dict[str, Any], Network]] = {}
+
+
 class Network(NamedTuple):
     """A network as recorded. ``created`` is RFC 3339 with nanoseconds, UTC."""
 
@@ -199,11 +205,19 @@ class Network(NamedTuple):
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Network:
+        # A command reads the same network many times, and it costs more to make than to compare.
+        seen = _seen.get(data["id"])
+        if seen is not None and seen[0] == data:
+            return seen[1]
         values = dict(data)
         values["link"] = LinkOptions.from_json(data["link"])
         values["parent"] = Parent.from_json(data["parent"]) if data["parent"] else None
         values["pools"] = tuple(Pool.from_json(pool) for pool in data["pools"])
-        return cls(**values)
+        network = cls(**values)
+        if len(_seen) >= REMEMBERED:
+            _seen.clear()
+        _seen[network.id] = data, network
+        return network
 
 
 class Owner(NamedTuple):

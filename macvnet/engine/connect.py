@@ -7,13 +7,12 @@ is done once for all of them; ``connecting_many`` cuts a long list into such par
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 
 from macvnet.drivers import Driver, driver
 from macvnet.engine import endpoint_link, parent_search
 from macvnet.engine.collecting import make_way, reclaim, sweep_some
 from macvnet.engine.context import Context
-from macvnet.engine.endpoint_link import Inside
 from macvnet.engine.joining import Joined, Joining, establish, record
 from macvnet.engine.liveness import alive, dies, finish_unfinished, members_of, roll_back
 from macvnet.engine.lookup import endpoint as recorded_endpoint
@@ -52,7 +51,8 @@ class Seat:
     """One target that is being connected: what it shall have, what it has by now.
 
     ``error`` is what kept it from being connected; then nothing is left of it.
-    ``lo_down`` tells that the loopback link in the target is down.
+    ``recorded``: whether there are endpoints in its sandbox already.
+    ``lo_down`` tells that the loopback link in the target is down. To be closed.
     """
 
     def __init__(self, ctx: Context, target: Target, steps: Sequence[Step]) -> None:
@@ -62,9 +62,17 @@ class Seat:
         self.joined: list[Joined] = []
         self.error: MacvnetError | None = None
         self.lo_down = False
-        self.sandbox = SandboxId(
-            ctx.boot_id, target.namespace.cookie, nsid.assign(ctx.netlink, target.namespace)
-        )
+        self.at = endpoint_link.inside(ctx, target)
+        try:
+            number = nsid.assign(ctx.netlink, target.namespace)
+        except BaseException:
+            self.close()
+            raise
+        self.sandbox = SandboxId(ctx.boot_id, target.namespace.cookie, number)
+        self.recorded = False
+
+    def close(self) -> None:
+        self.at.netlink.close()
 
     @contextmanager
     def trying(self) -> Iterator[None]:
@@ -130,16 +138,16 @@ def connect(
             raise foreseen
         return foreseen
     ctx.claim()
-    seat = Seat(ctx, target, steps)
-    join(ctx, [seat], together=True)
-    if seat.error is not None:
-        raise seat.error
-    if seat.lo_down:
-        ctx.note(
-            f"lo is down in {target.owner}: programs that talk to themselves will fail "
-            f"({target.enter} ip link set lo up)"
-        )
-    return seat.connected
+    with closing(Seat(ctx, target, steps)) as seat:
+        join(ctx, [seat], together=True)
+        if seat.error is not None:
+            raise seat.error
+        if seat.lo_down:
+            ctx.note(
+                f"lo is down in {target.owner}: programs that talk to themselves will fail "
+                f"({target.enter} ip link set lo up)"
+            )
+        return seat.connected
 
 
 def judged(
@@ -167,14 +175,12 @@ def join(ctx: Context, seats: Sequence[Seat], *, together: bool = False) -> None
         stack.enter_context(ctx.sandbox_locks(seat.sandbox.cookie for seat in seats))
         for seat in seats:
             undo.push(f"what {seat.target.owner} had", seat.give_up)
-            finish_unfinished(ctx, seat.sandbox.key)
+            seat.recorded = finish_unfinished(ctx, seat.sandbox.key)
         host = Host(ctx)
         sweep_some(ctx)
         for seat, reserved in _reserve(ctx, host, seats):
             with seat.trying():
-                at = endpoint_link.inside(ctx, seat.target)
-                stack.callback(at.netlink.close)
-                _establish(ctx, host, seat, reserved, at)
+                _establish(ctx, host, seat, reserved)
         if together and any(seat.error is not None for seat in seats):
             undo.back()
         done = [joined for seat in seats for joined in seat.joined]
@@ -216,9 +222,8 @@ def _establish(
     host: Host,
     seat: Seat,
     reserved: Sequence[tuple[Network, Endpoint]],
-    at: Inside,
 ) -> None:
-    members = members_of(ctx.store, seat.sandbox.key)
+    members = members_of(ctx.store, seat.sandbox.key) if seat.recorded else []
     for step, (network, endpoint) in zip(seat.steps, reserved, strict=True):
         plan = Joining(
             step.driver,
@@ -228,10 +233,10 @@ def _establish(
             step.wanted.ifname,
             step.wanted.sysctls,
         )
-        joined = establish(ctx, plan, members, at, seat.undo)
+        joined = establish(ctx, plan, members, seat.at, seat.undo)
         members.append((network, joined.endpoint))
         seat.joined.append(joined)
-    flags = at.netlink.flags("lo")
+    flags = seat.at.netlink.flags("lo")
     seat.lo_down = flags is not None and not flags & links.IFF_UP
 
 

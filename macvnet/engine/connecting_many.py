@@ -106,6 +106,7 @@ def _part(
                 target = runtimes.resolve(one.container, ctx.reader)
                 stack.enter_context(target.namespace)
                 seat = Seat(ctx, target, judged(ctx, target, networks.found(one.wanted)))
+                stack.callback(seat.close)
                 other = taken.get(seat.sandbox.key)
                 if other is not None and not together:
                     # Two names of one sandbox: the second sees what became of the first.

@@ -107,14 +107,17 @@ def roll_back(ctx: Context, endpoint: Endpoint, *, durable: bool = False) -> Non
     ctx.store.transact(write, durable=durable)
 
 
-def finish_unfinished(ctx: Context, sandbox_key: str) -> None:
+def finish_unfinished(ctx: Context, sandbox_key: str) -> bool:
     """Roll back what dead commands left in a sandbox. The caller holds the sandbox's lock.
 
-    Whoever makes an endpoint holds that lock until it has joined, so one that
-    is only reserved now was left by a command that died.
+    Returns whether anything was recorded there. Whoever makes an endpoint holds
+    that lock until it has joined, so one that is only reserved now was left by a
+    command that died.
     """
-    for endpoint in endpoints_of_sandbox(ctx.store, sandbox_key):
+    found = endpoints_of_sandbox(ctx.store, sandbox_key)
+    for endpoint in found:
         settle(ctx, endpoint)
+    return bool(found)
 
 
 def settle(ctx: Context, endpoint: Endpoint, *, durable: bool = False) -> None:

@@ -13,6 +13,7 @@ cookie proves that it is still the one that was meant.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import struct
 import time
@@ -24,6 +25,7 @@ from macvnet.addresses import IPV4, Address
 from macvnet.errors import MacvnetError
 from macvnet.kernel import detached
 from macvnet.kernel.namespaces import Namespace, entered, socket_cookie
+from macvnet.kernel.rtnetlink import SIOCGIFNAME
 from macvnet.records import NamedTuple
 
 BROADCAST = b"\xff" * 6
@@ -218,13 +220,21 @@ class _Sender:
             # ENETDOWN, ENXIO, ENODEV, no such namespace: whichever, it is over for this one.
             self.gone.add(item)
 
+    def look(self, items: Iterable[int]) -> None:
+        """Find those of ``items`` whose link is no more."""
+        for item in items:
+            try:
+                for place in self._places[item]:
+                    with _socket_at(place, sockets.AF_UNIX, sockets.SOCK_DGRAM) as probe:
+                        request = struct.pack("=16si20x", b"", place.ifindex)
+                        fcntl.ioctl(probe.fileno(), SIOCGIFNAME, request)
+            except (OSError, MacvnetError):
+                self.gone.add(item)
+
     def _opened(self, place: _Place) -> sockets.socket:
         """A packet socket on the link. Protocol 0: it receives nothing."""
-        with Namespace.open(place.origin) as namespace, entered(namespace):
-            opened = sockets.socket(sockets.AF_PACKET, sockets.SOCK_RAW | sockets.SOCK_CLOEXEC, 0)
+        opened = _socket_at(place, sockets.AF_PACKET, sockets.SOCK_RAW)
         try:
-            if socket_cookie(opened) != place.cookie:
-                raise OSError("another namespace is there now")
             # By index, not by name as Python's own bind has it: names change.
             address = struct.pack("=HHiHBB8x", sockets.AF_PACKET, 0, place.ifindex, 0, 0, 0)
             if self._libc.bind(opened.fileno(), address, len(address)) != 0:
@@ -234,6 +244,19 @@ class _Sender:
             opened.close()
             raise
         return opened
+
+
+def _socket_at(place: _Place, family: int, kind: int) -> sockets.socket:
+    """A socket in the namespace of a place. OSError where another one is there now."""
+    with Namespace.open(place.origin) as namespace, entered(namespace):
+        opened = sockets.socket(family, kind | sockets.SOCK_CLOEXEC, 0)
+    try:
+        if socket_cookie(opened) != place.cookie:
+            raise OSError("another namespace is there now")
+    except BaseException:
+        opened.close()
+        raise
+    return opened
 
 
 def _leave(sender: _Sender, frames: list[Planned], began: float) -> None:
@@ -262,12 +285,15 @@ def _leave(sender: _Sender, frames: list[Planned], began: float) -> None:
 
 
 def _pace(sender: _Sender, frames: list[Planned], began: float) -> None:
-    for planned in frames:
+    for number, planned in enumerate(frames):
         if planned.item in sender.gone:
             continue
         time.sleep(max(0.0, began + planned.delay - time.monotonic()))
         sender.send(planned.item, [planned.frame])
         sender.close()
+        if planned.item in sender.gone:
+            # Often they go together, and nobody should wait for the frames of the others.
+            sender.look({later.item for later in frames[number:]} - sender.gone)
         # Late (a busy or suspended machine): all that follows moves with it, as far apart
         # as planned and no closer.
         began = max(began, time.monotonic() - planned.delay)

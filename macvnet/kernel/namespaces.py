@@ -113,6 +113,10 @@ class Namespace:
                 self._cookie = socket_cookie(probe)
         return self._cookie
 
+    def learn_cookie(self, inside: sockets.socket) -> None:
+        """Take the cookie from a socket that was made in this namespace."""
+        self._cookie = socket_cookie(inside)
+
     def same_as(self, other: Namespace) -> bool:
         mine, theirs = os.fstat(self.fd), os.fstat(other.fd)
         return (mine.st_dev, mine.st_ino) == (theirs.st_dev, theirs.st_ino)
@@ -123,6 +127,13 @@ class Namespace:
         /proc/PID/ns/net needs ptrace rights, /proc/PID/net needs none; the
         files there have inodes of their own in each namespace.
         """
+        try:
+            sandbox, mine = os.stat(f"/proc/{pid}/ns/net"), os.fstat(self.fd)
+        except OSError:
+            return self._has_files_of(pid)
+        return (mine.st_dev, mine.st_ino) == (sandbox.st_dev, sandbox.st_ino)
+
+    def _has_files_of(self, pid: int) -> bool:
         try:
             theirs = os.stat(f"/proc/{pid}/net/dev")
             with entered(self):

@@ -99,6 +99,11 @@ class Rtnetlink:
         else:
             with entered(namespace):
                 self._socket = _open_socket()
+            try:
+                namespace.learn_cookie(self._socket)
+            except BaseException:
+                self._socket.close()
+                raise
 
     @property
     def cookie(self) -> int:

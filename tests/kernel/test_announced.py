@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.kernel.steps import LAN, attach, create, join
+from macvnet.kernel.announce import PROCESS_NAME
+from tests.kernel.steps import LAN, attach, create, join, wait_until
 from tests.lab import BROADCAST, Capture, Frame, Lab, executable
 
 DUAL = (*LAN[:2], "--subnet=2001:db8:86::/64", "--gateway=2001:db8:86::1", *LAN[2:])
@@ -101,6 +104,32 @@ def test_announcing_ends_with_the_link_and_keeps_no_namespace_alive(lab: Lab) ->
         wire.wait_for(announced, count=4)
         time.sleep(1.2)
     assert len(wire.frames) == 4
+
+
+def test_announcing_of_many_ends_when_all_are_gone(lab: Lab) -> None:
+    """At two frames a second there are frames for half a minute, and nobody to send them for."""
+    lab.config.write_text("arp_rate = 2\n")
+    create(lab.host, "net", *LAN)
+    targets = [lab.named().target for _ in range(20)]
+    lab.host.macvnet("attach", *targets).checked()
+    assert announcers(lab)
+    lab.host.macvnet("detach", *targets[1:]).checked()
+    assert announcers(lab)
+    lab.host.macvnet("detach", targets[0]).checked()
+    assert wait_until(lambda: not announcers(lab), 5)
+
+
+def announcers(lab: Lab) -> list[int]:
+    """The processes that announce, of this lab's host alone."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            same = os.stat(entry / "ns/net").st_ino == os.fstat(lab.host.fd).st_ino
+            if same and (entry / "comm").read_text().strip() == PROCESS_NAME:
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
 
 
 def test_other_commands_run_while_announcements_are_under_way(lab: Lab) -> None:

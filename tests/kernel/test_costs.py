@@ -43,8 +43,8 @@ def fill(lab: Lab, network: str, leases: int) -> None:
 
 ATTACH = {
     "messages": 10,
-    "rows asked for": 17,
-    "scans": 8,
+    "rows asked for": 15,
+    "scans": 7,
     "commits": 2,
     "rows written": 9,
     "syncs": 1,
