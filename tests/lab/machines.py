@@ -56,9 +56,12 @@ class Machine:
         env: dict[str, str] | None = None,
     ) -> Result:
         """Run a program in this machine, whatever its status."""
-        return command.run(
-            argv, enter=self.enter, env={**self.env, **(env or {})}, stdin=stdin, timeout=timeout
-        )
+        given = {**self.env, **(env or {})}
+        if self.own_mounts and argv[0] != "ip":
+            return command.run(argv, enter=self.enter, env=given, stdin=stdin, timeout=timeout)
+        # It inherits the namespace of this thread: one program less to start.
+        with inside(self.fd):
+            return command.run(argv, enter=[], env=given, stdin=stdin, timeout=timeout)
 
     def start(self, *argv: str, **streams: Any) -> subprocess.Popen[str]:
         """Start a program in this machine; the lab ends it at the latest."""
@@ -114,6 +117,18 @@ class Machine:
         """``ip -j`` with these words, decoded."""
         return json.loads(self.ip("-j", *argv) or "[]")
 
+    def queries(self, options: Sequence[str], *commands: str) -> list[Any]:
+        """The same for several commands in one process, each with the same options."""
+        words = ("ip", "-j", *options, "-batch", "-")
+        text = self.run(*words, stdin="\n".join(commands) + "\n").checked().stdout
+        found, decoder, at = [], json.JSONDecoder(), 0
+        while at < len(text.rstrip()):
+            answer, at = decoder.raw_decode(text, at)
+            found.append(answer)
+            at += len(text[at:]) - len(text[at:].lstrip())
+        assert len(found) == len(commands), text
+        return found
+
     # -- what it looks like -----------------------------------------------
 
     def links(self) -> list[str]:
@@ -157,7 +172,7 @@ class Machine:
             return path.read_text().strip()
 
     def snapshot(self) -> Snapshot:
-        return snapshot(self.query, self.fd)
+        return snapshot(self.queries, self.fd)
 
     # -- its links --------------------------------------------------------
 

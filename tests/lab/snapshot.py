@@ -98,17 +98,19 @@ def _sysctls() -> dict[str, str]:
     return found
 
 
-def snapshot(query: Callable[..., Any], namespace: int) -> Snapshot:
-    """``query(*words)`` answers ``ip -j`` with these words, decoded."""
-    links = {link["ifname"]: _still(link) for link in query("-d", "link", "show")}
+def snapshot(queries: Callable[..., list[Any]], namespace: int) -> Snapshot:
+    """``queries(options, *commands)`` answers ``ip -j`` with these, decoded."""
+    shown, held = queries(("-d",), "link show", "addr show")
+    links = {link["ifname"]: _still(link) for link in shown}
     addresses = {
         link["ifname"]: sorted(json.dumps(_still(item)) for item in link.get("addr_info", ()))
-        for link in query("addr", "show")
+        for link in held
     }
     routes, rules = [], []
     for family in ("-4", "-6"):
-        routes += query(family, "-d", "route", "show", "table", "all")
-        rules += query(family, "rule", "show")
+        some, others = queries((family, "-d"), "route show table all", "rule show")
+        routes += some
+        rules += others
     with inside(namespace):
         sysctls = _sysctls()
     return Snapshot(
