@@ -91,6 +91,7 @@ ID, OTHER = "a" * 64, "b" * 64
         ([ID, ID[:12]], [OTHER, "c" * 12], False),
         (["64 bytes: time=0.03 ms"], ["64 bytes: time=1.20 ms"], True),
         (["ttl=64"], ["ttl=63"], False),
+        (["fe80::3c6b:a7ff:fe52:3b26/64"], ["fe80::4c1:ff:fe27:ed2d/64"], True),
         (["pid:4242"], ["pid:77"], True),
         (["pid:4242", "pid:4242"], ["pid:77", "pid:78"], False),
     ],
