@@ -28,6 +28,8 @@ class Machine:
     # A container's programs see its mounts, as inside a container; the host's
     # and all others see those of the test.
     own_mounts = False
+    # A machine that has more of its own than that is always entered by its words.
+    more_of_its_own = False
 
     def __init__(self, lab_env: dict[str, str], name: str, holder: Holder) -> None:
         self.name = name
@@ -57,7 +59,7 @@ class Machine:
     ) -> Result:
         """Run a program in this machine, whatever its status."""
         given = {**self.env, **(env or {})}
-        if self.own_mounts and argv[0] != "ip":
+        if self.more_of_its_own or (self.own_mounts and argv[0] != "ip"):
             return command.run(argv, enter=self.enter, env=given, stdin=stdin, timeout=timeout)
         # It inherits the namespace of this thread: one program less to start.
         with inside(self.fd):

@@ -89,6 +89,8 @@ def _own_groups() -> Iterator[Path]:
 class Ground(Machine):
     """``lab.host`` with its own mounts, PIDs and control groups."""
 
+    more_of_its_own = True
+
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.name = "ground"
