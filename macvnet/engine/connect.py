@@ -6,8 +6,8 @@ is done once for all of them; ``connecting_many`` cuts a long list into such par
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 
 from macvnet.drivers import Driver, driver
 from macvnet.engine import endpoint_link, parent_search
@@ -20,8 +20,8 @@ from macvnet.engine.lookup import endpoints_of_owner
 from macvnet.engine.reopening import by_pid
 from macvnet.engine.requests import Wanted, judge
 from macvnet.engine.reserving import Reservation
-from macvnet.engine.undo import Undo
-from macvnet.errors import Conflict, Exhausted, InvalidRequest, MacvnetError, StoreError
+from macvnet.engine.undo import Undo, apart
+from macvnet.errors import Conflict, Exhausted, InvalidRequest, MacvnetError
 from macvnet.kernel import addressing, links, nsid
 from macvnet.kernel.announce import announce
 from macvnet.kernel.links import LinkInfo
@@ -74,19 +74,13 @@ class Seat:
     def close(self) -> None:
         self.at.netlink.close()
 
-    @contextmanager
-    def trying(self) -> Iterator[None]:
-        """What is refused inside the block ends this one's attempt, not that of the others.
+    def trying(self) -> AbstractContextManager[None]:
+        """What is refused inside the block ends this one's attempt, not that of the others."""
+        return apart(self._refuse)
 
-        A state that cannot be written is nobody's own affair.
-        """
-        try:
-            yield
-        except StoreError:
-            raise
-        except MacvnetError as error:
-            self.error = error
-            self.give_up()
+    def _refuse(self, error: MacvnetError) -> None:
+        self.error = error
+        self.give_up()
 
     def give_up(self) -> None:
         """Undo what there is of it."""
@@ -143,11 +137,18 @@ def connect(
         if seat.error is not None:
             raise seat.error
         if seat.lo_down:
-            ctx.note(
-                f"lo is down in {target.owner}: programs that talk to themselves will fail "
-                f"({target.enter} ip link set lo up)"
-            )
+            remark_lo_down(ctx, [target])
         return seat.connected
+
+
+def remark_lo_down(ctx: Context, targets: Sequence[Target]) -> None:
+    """A note about targets, at least one, whose loopback link is down: macvnet never touches it."""
+    first, *others = targets
+    which = f"{first.owner} and {len(others)} more" if others else str(first.owner)
+    ctx.note(
+        f"lo is down in {which}: programs that talk to themselves will fail "
+        f"({first.enter} ip link set lo up)"
+    )
 
 
 def judged(

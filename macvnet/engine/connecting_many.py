@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 from macvnet import runtimes
 from macvnet.engine import lookup
-from macvnet.engine.connect import Connected, Seat, Step, join, judged
+from macvnet.engine.connect import Connected, Seat, Step, join, judged, remark_lo_down
 from macvnet.engine.context import Context
 from macvnet.engine.parts import PART, refuse_too_many
+from macvnet.engine.undo import apart
 from macvnet.errors import Conflict, MacvnetError
 from macvnet.kernel.announce import Item, announce
 from macvnet.model import EndpointRequest, Network
@@ -81,14 +83,8 @@ class _Done:
         self._report(number, error)
 
     def remark(self) -> None:
-        if not self._lo_down:
-            return
-        first, *others = self._lo_down
-        which = f"{first.owner} and {len(others)} more" if others else str(first.owner)
-        self._ctx.note(
-            f"lo is down in {which}: programs that talk to themselves will fail "
-            f"({first.enter} ip link set lo up)"
-        )
+        if self._lo_down:
+            remark_lo_down(self._ctx, self._lo_down)
 
 
 def _part(
@@ -102,7 +98,7 @@ def _part(
     end = begin
     with ExitStack() as stack:
         for end, one in enumerate(asked[begin : begin + most], begin):
-            try:
+            with apart(partial(refused.__setitem__, end)):
                 target = runtimes.resolve(one.container, ctx.reader)
                 stack.enter_context(target.namespace)
                 seat = Seat(ctx, target, judged(ctx, target, networks.found(one.wanted)))
@@ -118,8 +114,6 @@ def _part(
                     )
                 taken[seat.sandbox.key] = target
                 seats[end] = seat
-            except MacvnetError as error:
-                refused[end] = error
         else:
             end += 1
         if not (together and refused):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 
 from macvnet import runtimes
 from macvnet.drivers import driver
@@ -30,8 +31,8 @@ from macvnet.engine.endpoint_link import Inside
 from macvnet.engine.forced import by_endpoint
 from macvnet.engine.liveness import finish_unfinished, members_of, network_of, roll_back
 from macvnet.engine.parts import PART, refuse_too_many
-from macvnet.engine.undo import uninterrupted
-from macvnet.errors import MacvnetError, NotFound, StoreError
+from macvnet.engine.undo import apart, uninterrupted
+from macvnet.errors import MacvnetError, NotFound
 from macvnet.kernel.links import LinkInfo
 from macvnet.model import Change, Endpoint, Network, SandboxId
 from macvnet.runtimes import Target
@@ -61,15 +62,9 @@ class Leaving:
     def endpoints(self) -> list[Endpoint]:
         return [*self.here, *self.elsewhere]
 
-    @contextmanager
-    def trying(self) -> Iterator[None]:
+    def trying(self) -> AbstractContextManager[None]:
         """What is refused inside the block ends this one's attempt, not that of the others."""
-        try:
-            yield
-        except StoreError:
-            raise
-        except MacvnetError as error:
-            self.error = error
+        return apart(partial(setattr, self, "error"))
 
 
 def disconnect_many(
@@ -121,12 +116,8 @@ class _Part:
         """Look up what is asked for, and hold the targets open inside the block."""
         with ExitStack() as stack:
             for number, one in asked.items():
-                try:
+                with apart(partial(self._refused.__setitem__, number)):
                     self._leaving[number] = self._open(one, stack)
-                except StoreError:
-                    raise
-                except MacvnetError as error:
-                    self._refused[number] = error
             yield
 
     def _open(self, asked: Asked, stack: ExitStack) -> Leaving:

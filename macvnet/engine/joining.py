@@ -84,10 +84,7 @@ def establish(
 
 def record(ctx: Context, joined: Sequence[Joined]) -> None:
     """Write that endpoints have joined; when this returns they survive a loss of power."""
-    if len(joined) == 1:
-        ctx.store.transact(lambda tx: _record(tx, joined[0]))
-    else:
-        ctx.store.transact_each(_record, joined)
+    ctx.store.transact_each(_record, joined)
     for one in joined:
         for note in one.notes:
             ctx.note(note)

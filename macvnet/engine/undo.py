@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import TracebackType
 
 from macvnet import signals
-from macvnet.errors import MacvnetError
+from macvnet.errors import MacvnetError, StoreError
 
 _HELD = (signals.SIGINT, signals.SIGTERM, signals.SIGHUP)
 
@@ -20,6 +20,20 @@ def uninterrupted() -> Iterator[None]:
         yield
     finally:
         signals.pthread_sigmask(signals.SIG_SETMASK, before)
+
+
+@contextmanager
+def apart(keep: Callable[[MacvnetError], object]) -> Iterator[None]:
+    """What is refused inside the block is the affair of one of several, and given to ``keep``.
+
+    A state that cannot be read or written is nobody's own, and raised.
+    """
+    try:
+        yield
+    except StoreError:
+        raise
+    except MacvnetError as error:
+        keep(error)
 
 
 class Undo:

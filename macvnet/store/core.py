@@ -108,6 +108,8 @@ class Store:
         What is refused to an item (MacvnetError) is its outcome; a StoreError is
         everybody's, and raised. However many commits, there is one sync.
         """
+        if len(items) == 1:
+            return self.transact(partial(_as_many, function, items), durable=durable)
         outcomes: list[T | MacvnetError] = []
         while len(outcomes) < len(items):
             waiting = items[len(outcomes) :]
