@@ -24,7 +24,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tests.lab import CommandFailed, Machine, Result
-from tests.lab.processes import MARK
+from tests.lab.processes import MARK, PREFIX
 
 # Debian's docker.io: another client in the PATH may be of another version.
 CLIENT, DAEMON, BUSYBOX = "/usr/bin/docker", "/usr/sbin/dockerd", "/bin/busybox"
@@ -71,7 +71,7 @@ class Docker:
     def __init__(self, host: Machine, folder: Path, data: Path | None = None) -> None:
         self.host = host
         self._data = str(data) if data else f"{FOLDER}/data"
-        self._group = f"macvnet-parity-{host.pid}"
+        self._group = f"{PREFIX}{host.env[MARK]}-docker"
         self._config = folder / "docker-config"
         self._log = folder / "dockerd.log"
         self._process: subprocess.Popen[bytes] | None = None
