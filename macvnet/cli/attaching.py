@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from macvnet.cli import formats, many, suggest, wanted
+from macvnet.cli import acts, endpoint_flags, formats, many, suggest, wanted
 from macvnet.cli.invocation import Invocation
 from macvnet.cli.parameters import command, dry_run
 from macvnet.model import EndpointRequest
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @command(
     "attach",
-    wanted.network_option(
+    endpoint_flags.network_option(
         "Network, and how the endpoint shall be: ip, ip6, mac, ifname, gw-priority. "
         "Repeat for more networks: all are attached, or none."
     ),
-    *wanted.endpoint_options(),
+    *endpoint_flags.endpoint_options(),
     click.Option(
         ["--format"],
         metavar="FORMAT",
@@ -73,65 +73,45 @@ def attach(
     Without --network, to the only network there is; --ip and its like alone are
     for a single network.
     """
-    chosen = formats.check("attach", format, ("text", "json"))
+    if len(containers) == 1 and not atomic:
+        return acts.attach(
+            invocation,
+            container=containers[0],
+            networks=networks,
+            format=format,
+            dry_run=dry_run,
+            **given,
+        )
+    chosen = acts.attach_format(format)
     several = len(containers) > 1
     if several:
         wanted.refuse_for_many(given, networks)
     objects: list[dict[str, Any]] = []
 
-    def show(container: str, result: list[Connected]) -> None:
-        for one in result:
-            if chosen == "json":
-                objects.append({"container": str(one.endpoint.owner), **_object(one)})
+    def show(one: many.One, result: list[Connected]) -> None:
+        for each in result:
+            if chosen == acts.JSON:
+                objects.append(acts.connected_object(each))
             else:
-                invocation.out(f"{printable(container)} {_line(one)}" if several else _line(one))
+                line = acts.connected_line(each)
+                invocation.out(f"{printable(one.asked[0])} {line}" if several else line)
 
-    status = 0
     with invocation.engine() as engine:
         asked = wanted.resolve_only(engine, wanted.wanted(networks, given))
-        if several or atomic:
-            if not asked:
-                asked = ((engine.only_network().id, EndpointRequest()),)
-            status = many.connect(
-                invocation,
-                engine,
-                [many.One(quoted(each), (each, asked)) for each in containers],
-                verb="attach",
-                atomic=bool(atomic),
-                dry_run=bool(dry_run),
-                done=lambda one, result: show(one.asked[0], result),
-            )
-        else:
-            result = engine.attach(containers[0], asked, dry_run=bool(dry_run))
-            if dry_run:
-                invocation.changes(change for one in result for change in one.changes)
-            else:
-                show(containers[0], result)
-    if chosen == "json" and not dry_run:
+        if not asked:
+            asked = ((engine.only_network().id, EndpointRequest()),)
+        status = many.connect(
+            invocation,
+            engine,
+            [many.One(quoted(each), (each, asked)) for each in containers],
+            verb="attach",
+            atomic=bool(atomic),
+            dry_run=bool(dry_run),
+            done=show,
+        )
+    if chosen == acts.JSON and not dry_run:
         invocation.out(formats.to_json(objects))
     return status
-
-
-def _line(done: Connected) -> str:
-    endpoint = done.endpoint
-    words = [endpoint.ifname, endpoint.mac, *(a.cidr for a in endpoint.addresses)]
-    for assigned in endpoint.addresses:
-        if assigned.gateway is not None:
-            words += ("gateway", str(assigned.gateway))
-    return printable(" ".join(words))
-
-
-def _object(done: Connected) -> dict[str, Any]:
-    endpoint = done.endpoint
-    return {
-        "network": done.network.name,
-        "network_id": done.network.id,
-        "endpoint_id": endpoint.id,
-        "interface": endpoint.ifname,
-        "mac": endpoint.mac,
-        "addresses": [assigned.cidr for assigned in endpoint.addresses],
-        "gateways": [str(a.gateway) for a in endpoint.addresses if a.gateway is not None],
-    }
 
 
 @command(
@@ -175,18 +155,15 @@ def detach(
     One that is refused leaves the others alone: exit status 13. With --atomic it
     leaves all attached.
     """
+    if len(containers) == 1 and not atomic:
+        return acts.detach(invocation, container=containers[0], networks=networks, dry_run=dry_run)
     with invocation.engine() as engine:
-        if len(containers) > 1 or atomic:
-            return many.disconnect(
-                invocation,
-                engine,
-                networks,
-                [many.One(quoted(each), each) for each in containers],
-                verb="detach",
-                atomic=bool(atomic),
-                dry_run=bool(dry_run),
-            )
-        changes = engine.detach(containers[0], networks, dry_run=bool(dry_run))
-        if dry_run:
-            invocation.changes(changes)
-    return 0
+        return many.disconnect(
+            invocation,
+            engine,
+            networks,
+            [many.One(quoted(each), each) for each in containers],
+            verb="detach",
+            atomic=bool(atomic),
+            dry_run=bool(dry_run),
+        )

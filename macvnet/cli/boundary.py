@@ -10,8 +10,6 @@ import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
 
-import click
-
 from macvnet import signals
 from macvnet.cli.invocation import Invocation, OutputClosed, flush
 from macvnet.errors import Interrupted, MacvnetError, UsageError
@@ -85,20 +83,30 @@ def _reported(invocation: Invocation, work: Callable[[], int]) -> int:
         return work()
     except MacvnetError as error:
         return _tell(invocation, error)
-    except click.exceptions.Exit as leaving:
-        return leaving.exit_code
-    except click.ClickException as error:
-        context = getattr(error, "ctx", None)
-        hint = f"{context.command_path} --help" if context else "macvnet --help"
-        return _tell(invocation, UsageError(error.format_message().rstrip("."), hint))
     except Stop as stop:
         return _tell(invocation, Interrupted(stop.number))
-    except (KeyboardInterrupt, click.Abort):
+    except KeyboardInterrupt:
         return _tell(invocation, Interrupted(signals.SIGINT))
     except OutputClosed:
         return BROKEN_PIPE
     except Exception as error:
-        return _bug(invocation, error)
+        status = _clicks(invocation, error) if "click" in sys.modules else None
+        return _bug(invocation, error) if status is None else status
+
+
+def _clicks(invocation: Invocation, error: Exception) -> int | None:
+    """The exit status for what click raises; None for anything else."""
+    import click
+
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, click.Abort):
+        return _tell(invocation, Interrupted(signals.SIGINT))
+    if isinstance(error, click.ClickException):
+        context = getattr(error, "ctx", None)
+        hint = f"{context.command_path} --help" if context else "macvnet --help"
+        return _tell(invocation, UsageError(error.format_message().rstrip("."), hint))
+    return None
 
 
 def _tell(invocation: Invocation, error: MacvnetError) -> int:

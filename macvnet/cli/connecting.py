@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from macvnet.cli import many, suggest, wanted
+from macvnet.cli import acts, endpoint_flags, many, suggest, wanted
 from macvnet.cli.invocation import Invocation
 from macvnet.cli.parameters import Command, Flag, command, dry_run
 from macvnet.errors import UsageError
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 @command(
     "connect",
-    *wanted.endpoint_options(),
-    *wanted.list_options(),
+    *endpoint_flags.endpoint_options(),
+    *endpoint_flags.list_options(),
     *many.options("CONTAINER [OPTIONS]"),
     dry_run(),
     click.Argument(["network"], shell_complete=suggest.usable_networks),
@@ -64,11 +64,7 @@ def connect(
             context, network, batch, given, atomic=bool(atomic), dry_run=bool(dry_run)
         )
     assert container is not None
-    with invocation.engine() as engine:
-        done = engine.connect(network, container, wanted.request(given), dry_run=bool(dry_run))
-        if dry_run:
-            invocation.changes(done.changes)
-    return 0
+    return acts.connect(invocation, network=network, container=container, dry_run=dry_run, **given)
 
 
 def _one_or_many(context: click.Context, container: str | None, many: bool, atomic: bool) -> None:
@@ -93,7 +89,7 @@ def _connect_batch(
 ) -> int:
     common = wanted.request(given)
     wanted.refuse_for_many(given)
-    form = many.Form(context, *wanted.endpoint_options(), *wanted.list_options())
+    form = many.Form(context, *endpoint_flags.endpoint_options(), *endpoint_flags.list_options())
 
     def ask(values: dict[str, Any]) -> tuple[str, Any]:
         return values["container"], ((network, wanted.over(common, wanted.request(values))),)
@@ -152,16 +148,15 @@ def disconnect(
     _one_or_many(context, container, batch is not None or bool(all), bool(atomic))
     if batch is not None and all:
         raise UsageError("--batch and --all both say which containers", "give one of them")
-    with invocation.engine() as engine:
-        if batch is not None or all:
+    if batch is not None or all:
+        with invocation.engine() as engine:
             return _disconnect_many(
                 context, engine, network, batch, bool(force), bool(atomic), bool(dry_run)
             )
-        assert container is not None
-        changes = engine.disconnect(network, container, force=bool(force), dry_run=bool(dry_run))
-        if dry_run:
-            invocation.changes(changes)
-    return 0
+    assert container is not None
+    return acts.disconnect(
+        invocation, network=network, container=container, force=force, dry_run=dry_run
+    )
 
 
 def _disconnect_many(

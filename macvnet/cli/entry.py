@@ -16,7 +16,7 @@ gc.disable()
 
 def main() -> None:
     """Entry point of the executable."""
-    from macvnet.cli.main import main as command_line
+    from macvnet.cli.calling import main as command_line
 
     status = command_line()
     for stream in (sys.stdout, sys.stderr):

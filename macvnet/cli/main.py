@@ -1,16 +1,12 @@
-"""The ``macvnet`` executable: global options, the table of commands, entry point."""
+"""The command line as click reads it: global options and the table of commands."""
 
 from __future__ import annotations
 
-import io
-import os
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import click
 
 from macvnet import __version__
-from macvnet.cli import boundary
 from macvnet.cli.invocation import Invocation
 from macvnet.cli.parameters import Command, Group, global_options
 
@@ -35,9 +31,6 @@ COMMANDS = {
     "run": ("macvnet.cli.running", "Run a command in a new namespace on a network."),
 }
 ALIASES = {"remove": "rm", "list": "ls"}
-COMPLETE = "__complete"
-"""What a completion script calls; no command, and in no help."""
-
 HELP = "macvlan and ipvlan networks for every process on this host, in docker network's words."
 EXAMPLES = """
 Examples:
@@ -97,42 +90,3 @@ def _below(
         yield f"{words}{name}", context, found
         if isinstance(found, Group):
             yield from _below(context, found, f"{words}{name} ")
-
-
-def run(arguments: Sequence[str], invocation: Invocation | None = None) -> int:
-    """Carry out one command line and return its exit status; never raises."""
-    called = invocation or Invocation()
-
-    def work() -> int:
-        with cli.make_context("macvnet", list(arguments), obj=called) as ctx:
-            return int(cli.invoke(ctx) or 0)
-
-    status = boundary.guarded(called, work)
-    boundary.record(called, arguments, status)
-    return status
-
-
-def _standard_streams() -> None:
-    """Fill closed streams, so that no file of ours becomes one, and never fail on a character."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-    sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115 - open until the end
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
-    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
-    for stream in (sys.stdin, sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def main() -> int:
-    """One call of the executable; its exit status."""
-    if sys.argv[1:2] == [COMPLETE]:
-        from macvnet.cli import shells
-
-        shells.complete(sys.argv[2:])
-    _standard_streams()
-    boundary.listen()
-    return run(sys.argv[1:])

@@ -6,15 +6,15 @@ from typing import Any
 
 import click
 
-from macvnet.cli import suggest, wanted
+from macvnet.cli import endpoint_flags, suggest, wanted
 from macvnet.cli.invocation import Invocation
 from macvnet.cli.parameters import Flag, command, dry_run
 
 
 @command(
     "run",
-    wanted.network_option("Network, and how the endpoint shall be; see 'macvnet attach'."),
-    *wanted.endpoint_options(),
+    endpoint_flags.network_option("Network, and how the endpoint shall be; see 'macvnet attach'."),
+    *endpoint_flags.endpoint_options(),
     click.Option(
         ["--name"], metavar="NAME", default="", help="Name; run:NAME is then a container."
     ),

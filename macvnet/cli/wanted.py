@@ -1,6 +1,7 @@
 """``--network NET[,key=value...]`` and the single flags beside it.
 
-Turns them into what the engine takes: network terms with a request each.
+Turns them into what the engine takes: network terms with a request each. Must
+not know click, whose options for them are in ``endpoint_flags``.
 """
 
 from __future__ import annotations
@@ -8,10 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from macvnet.cli import suggest
-from macvnet.cli.parameters import Integer, Slice
 from macvnet.cli.syntax import integer, split_list
 from macvnet.errors import InvalidRequest
 from macvnet.model import EndpointRequest
@@ -32,59 +29,6 @@ SCALARS = {
 LISTS = {"alias": "aliases", "driver-opt": "driver_options", "link-local-ip": "link_local"}
 KEYS = (*SCALARS, *LISTS)
 EXAMPLE = "--network NET,ip=192.0.2.10,ifname=eth1"
-
-
-def endpoint_options() -> list[click.Option]:
-    """Flags that say how an endpoint shall be, one value each."""
-    return [
-        click.Option(
-            ["--ip"],
-            metavar="IP",
-            default="",
-            shell_complete=suggest.addresses(4),
-            help="IPv4 address.",
-        ),
-        click.Option(
-            ["--ip6"],
-            metavar="IP",
-            default="",
-            shell_complete=suggest.addresses(6),
-            help="IPv6 address.",
-        ),
-        click.Option(["--mac-address"], metavar="MAC", default="", help="MAC (macvlan only)."),
-        click.Option(
-            ["--ifname"], metavar="NAME", default="", help="Name of the interface (default: ethN)."
-        ),
-        Integer(
-            ["--gw-priority"],
-            metavar="N",
-            help="The network with the highest has the default route (default: 0).",
-        ),
-    ]
-
-
-def list_options() -> list[click.Option]:
-    """Flags of an endpoint that take lists."""
-    return [
-        Slice(["--alias"], metavar="NAME", help="Another name for the container; stored, shown."),
-        Slice(
-            ["--driver-opt"],
-            metavar="KEY=VALUE",
-            shell_complete=suggest.endpoint_options,
-            help="Option for the endpoint.",
-        ),
-        Slice(["--link-local-ip"], metavar="IP", help="A link-local address besides."),
-    ]
-
-
-def network_option(help_text: str) -> click.Option:
-    return click.Option(
-        ["networks", "--net", "--network"],
-        multiple=True,
-        metavar="NET[,KEY=VALUE...]",
-        shell_complete=suggest.network_and_keys,
-        help=help_text,
-    )
 
 
 def request(given: dict[str, Any]) -> EndpointRequest:

@@ -57,7 +57,7 @@ class Here(Host):
     def macvnet(self, *argv: str, **how: Any) -> Result:
         if how:
             raise TypeError(f"not for a call in this process: {', '.join(how)}")
-        from macvnet.cli.main import run
+        from macvnet.cli.calling import run
 
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import pytest
 
+from macvnet.cli.calling import run
 from macvnet.cli.invocation import Invocation
-from macvnet.cli.main import run
 from tests.cli.fakes import FakeEngine, network
 
 PRIVATE_NOWHERE = "/proc/macvnet-tests-must-not-write-here"

@@ -179,9 +179,9 @@ def test_who_may_not_read_the_state_is_offered_the_rest(state: Path) -> None:
     nobody = pwd.getpwnam("nobody")
     state.parent.chmod(0o700)
     # As a library's: what this interpreter is made of may be out of a stranger's reach.
-    program = "import os, sys; from macvnet.cli import formats, main, shells\n"
+    program = "import os, sys; from macvnet.cli import calling, formats, shells\n"
     program += "import click.shell_completion, macvnet.engine.suggesting, macvnet.store.sqlite\n"
-    program += "os.setuid(int(sys.argv.pop(1))); sys.exit(main.main())"
+    program += "os.setuid(int(sys.argv.pop(1))); sys.exit(calling.main())"
 
     def ask(*words: str) -> bytes:
         argv = [sys.executable, "-c", program, str(nobody.pw_uid), "__complete", *words]
@@ -205,11 +205,11 @@ def test_a_tab_that_has_to_wait_gives_up(tmp_path: Path) -> None:
     """A file system that does not answer is played by a state directory that is read for ever."""
     program = """
 import sys, time
-from macvnet.cli import main, shells
+from macvnet.cli import calling, shells
 from macvnet.store import sqlite
 shells.PATIENCE = 0.2
 sqlite.SqliteBackend.scan = lambda *given, **bounds: time.sleep(3600)
-sys.exit(main.main())
+sys.exit(calling.main())
 """
     argv = [sys.executable, "-c", program, "__complete", *RM]
     assert silent(subprocess.run(argv, capture_output=True, timeout=60)) == b""
@@ -226,7 +226,7 @@ def large_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 ACCOUNT = """
 import json, os, sys, time
 began = time.perf_counter()
-from macvnet.cli import main
+from macvnet.cli import calling
 from macvnet.store import sqlite
 rows = 0
 def counted(kind):
@@ -245,7 +245,7 @@ def last(status):
     sys.stderr.flush()
     leave(status)
 os._exit = last
-sys.exit(main.main())
+sys.exit(calling.main())
 """
 
 HEAVY = ("pyroute2", "netaddr", "rich", "tomli", "difflib", "asyncio", "dataclasses", "subprocess")

@@ -9,8 +9,9 @@ from unittest import mock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from macvnet.cli.calling import run
 from macvnet.cli.invocation import Invocation
-from macvnet.cli.main import ALIASES, run, walk
+from macvnet.cli.main import ALIASES, walk
 from tests.cli.fakes import FakeEngine, network
 
 ALL = list(walk())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from macvnet.cli.main import run
+from macvnet.cli.calling import run
 from macvnet.integration import systemd_units as units
 from tests.lab import executable
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from macvnet.cli.calling import run
 from macvnet.cli.invocation import Invocation
-from macvnet.cli.main import run
 from macvnet.model import Owner
 from tests.cli.conftest import Macvnet, Said
 from tests.cli.fakes import FakeEngine, endpoint, network

@@ -15,7 +15,7 @@ BYTES = {"BYTES": r"\xff\x1b", "LC_ALL": "C"}
 
 SCRIPT = """
 import os, signal, sys, time
-from macvnet.cli import main
+from macvnet.cli import calling
 from macvnet.cli.invocation import Invocation
 from tests.cli.fakes import FakeEngine, network
 
@@ -32,8 +32,8 @@ class Slow(FakeEngine):
                 sys.stderr.write("undone\\n")
         return [network(f"n{i}", i % 255) for i in range(int(os.environ.get("MANY", "1")))]
 
-main.Invocation = lambda: Invocation(Slow(network("lan", 1)))
-sys.exit(main.main())
+calling.Invocation = lambda: Invocation(Slow(network("lan", 1)))
+sys.exit(calling.main())
 """
 
 

@@ -37,7 +37,7 @@ def test_network_is_recorded_durably_when_create_returns(lab: Lab) -> None:
 
 LEVELS = """
 import sys
-from macvnet.cli.main import run
+from macvnet.cli.calling import run
 from macvnet.store.sqlite import SqliteBackend
 real, levels = SqliteBackend.commit, []
 def commit(self, *operations):

@@ -30,8 +30,7 @@ def counting(owner: Any, name: str, what: Callable[..., dict[str, int]]) -> None
 
 def main() -> int:
     """Run macvnet's own entry point, and print the counts."""
-    from macvnet.cli import boundary
-    from macvnet.cli import main as cli
+    from macvnet.cli import boundary, calling
     from macvnet.kernel import rtnetlink
     from macvnet.store.sqlite import SqliteBackend
 
@@ -59,9 +58,9 @@ def main() -> int:
         lambda result, *args, write, durable=True: {"syncs": write and durable},
     )
     counting(os, "fork", lambda child: {"forks": 1})
-    cli._standard_streams()
+    calling.standard_streams()
     boundary.listen()
-    status = cli.run(sys.argv[1:])
+    status = calling.run(sys.argv[1:])
     print(json.dumps(counts), file=sys.stderr)
     return status
 

@@ -53,8 +53,7 @@ def main() -> int:
     """Run macvnet's own entry point with the strike in place."""
     mode, number, *arguments = sys.argv[1:]
     points = Points(mode, int(number))
-    from macvnet.cli import boundary
-    from macvnet.cli import main as cli
+    from macvnet.cli import boundary, calling
     from macvnet.errors import KernelRefused, StoreError
     from macvnet.kernel import rtnetlink, sysctl
     from macvnet.store.sqlite import SqliteBackend
@@ -72,9 +71,9 @@ def main() -> int:
         SqliteBackend.commit, lambda: StoreError("injected")
     )
     os.fork = points.around(os.fork, lambda: OSError(errno.EAGAIN, "injected"))
-    cli._standard_streams()
+    calling.standard_streams()
     boundary.listen()
-    status = cli.run(arguments)
+    status = calling.run(arguments)
     return status if points.struck else BEYOND
 
 

@@ -19,8 +19,8 @@ import pytest
 
 from macvnet.addresses import Subnet
 from macvnet.cli import docker_shape
+from macvnet.cli.calling import run
 from macvnet.cli.invocation import Invocation
-from macvnet.cli.main import run
 from macvnet.model import Owner, Pool
 from tests.cli.fakes import FakeEngine, endpoint, network
 from tests.parity import comparing

@@ -27,7 +27,7 @@ def test_the_contracts_on_imports_hold() -> None:
 LIST = """
 import json, sys
 before = set(sys.modules)
-from macvnet.cli.main import run
+from macvnet.cli.calling import run
 status = run(sys.argv[1:])
 sys.stderr.write(json.dumps([status, sorted(set(sys.modules) - before)]))
 """
@@ -53,9 +53,11 @@ def test_the_first_help_costs_click_and_the_command_line_only(arguments: list[st
         "macvnet",
         "macvnet.cli",
         "macvnet.cli.boundary",
+        "macvnet.cli.calling",
         "macvnet.cli.invocation",
         "macvnet.cli.main",
         "macvnet.cli.parameters",
+        "macvnet.cli.short",
         "macvnet.cli.suggest",
         "macvnet.cli.syntax",
         "macvnet.errors",

@@ -1,0 +1,61 @@
+"""The flags that say how an endpoint shall be: click's options for what ``wanted`` reads."""
+
+from __future__ import annotations
+
+import click
+
+from macvnet.cli import suggest
+from macvnet.cli.parameters import Integer, Slice
+
+
+def endpoint_options() -> list[click.Option]:
+    """Flags that say how an endpoint shall be, one value each."""
+    return [
+        click.Option(
+            ["--ip"],
+            metavar="IP",
+            default="",
+            shell_complete=suggest.addresses(4),
+            help="IPv4 address.",
+        ),
+        click.Option(
+            ["--ip6"],
+            metavar="IP",
+            default="",
+            shell_complete=suggest.addresses(6),
+            help="IPv6 address.",
+        ),
+        click.Option(["--mac-address"], metavar="MAC", default="", help="MAC (macvlan only)."),
+        click.Option(
+            ["--ifname"], metavar="NAME", default="", help="Name of the interface (default: ethN)."
+        ),
+        Integer(
+            ["--gw-priority"],
+            metavar="N",
+            help="The network with the highest has the default route (default: 0).",
+        ),
+    ]
+
+
+def list_options() -> list[click.Option]:
+    """Flags of an endpoint that take lists."""
+    return [
+        Slice(["--alias"], metavar="NAME", help="Another name for the container; stored, shown."),
+        Slice(
+            ["--driver-opt"],
+            metavar="KEY=VALUE",
+            shell_complete=suggest.endpoint_options,
+            help="Option for the endpoint.",
+        ),
+        Slice(["--link-local-ip"], metavar="IP", help="A link-local address besides."),
+    ]
+
+
+def network_option(help_text: str) -> click.Option:
+    return click.Option(
+        ["networks", "--net", "--network"],
+        multiple=True,
+        metavar="NET[,KEY=VALUE...]",
+        shell_complete=suggest.network_and_keys,
+        help=help_text,
+    )
