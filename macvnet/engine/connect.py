@@ -176,7 +176,7 @@ def join(ctx: Context, seats: Sequence[Seat], *, together: bool = False) -> None
         stack.enter_context(ctx.sandbox_locks(seat.sandbox.cookie for seat in seats))
         for seat in seats:
             undo.push(f"what {seat.target.owner} had", seat.give_up)
-            seat.recorded = finish_unfinished(ctx, seat.sandbox.key)
+            seat.recorded = bool(finish_unfinished(ctx, seat.sandbox.key))
         host = Host(ctx)
         sweep_some(ctx)
         for seat, reserved in _reserve(ctx, host, seats):
@@ -253,7 +253,8 @@ def _reserve(
         with seat.trying():
             for step in seat.steps:
                 parent = host.parent(step.network)
-                one = reservation(ctx, host, step, seat.sandbox, seat.target, parent)
+                alone = not seat.recorded
+                one = reservation(ctx, host, step, seat.sandbox, seat.target, parent, alone=alone)
                 wanted = step.wanted
                 make_way(ctx, step.network, wanted.addresses.values(), wanted.mac)
                 _undo_with(ctx, seat, one)
@@ -325,8 +326,13 @@ def reservation(
     sandbox: SandboxId,
     target: Target,
     parent: LinkInfo | None,
+    *,
+    alone: bool = False,
 ) -> Reservation:
-    """What is to be reserved for one step. ``parent`` is None where it has yet to be made."""
+    """What is to be reserved for one step. ``parent`` is None where it has yet to be made.
+
+    ``alone`` as for ``Reservation``.
+    """
     if step.wanted.mac and parent is not None:
         _refuse_visible_mac(ctx, step.wanted.mac, parent)
     return Reservation(
@@ -340,6 +346,7 @@ def reservation(
         ctx.installation,
         host.addresses,
         _stale(ctx, step, sandbox, target),
+        alone=alone,
     )
 
 

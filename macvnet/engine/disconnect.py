@@ -91,11 +91,11 @@ def disconnect_target(
         return tuple(changes)
     ctx.claim()
     with ctx.sandbox_lock(target.namespace.cookie):
-        finish_unfinished(ctx, key)
+        recorded = finish_unfinished(ctx, key)
         with endpoint_link.inside(ctx, target).netlink as netlink:
             at = Inside(target, netlink)
             for network in networks:
-                for endpoint in endpoints_meant(ctx, key, target.owner, network):
+                for endpoint in endpoints_meant(ctx, key, target.owner, network, recorded):
                     changes += removals(network, endpoint)
                     if endpoint.sandbox.key == key:
                         take_out(ctx, at, endpoint, elect=True)
@@ -104,9 +104,20 @@ def disconnect_target(
     return tuple(changes)
 
 
-def endpoints_meant(ctx: Context, key: str, owner: Owner, network: Network) -> list[Endpoint]:
-    """The endpoints meant: the sandbox's own, else what the owner left in an earlier sandbox."""
-    here = [e for e in endpoints_of_sandbox(ctx.reader, key) if e.network == network.id]
+def endpoints_meant(
+    ctx: Context,
+    key: str,
+    owner: Owner,
+    network: Network,
+    recorded: Sequence[Endpoint] | None = None,
+) -> list[Endpoint]:
+    """The endpoints meant: the sandbox's own, else what the owner left in an earlier sandbox.
+
+    ``recorded`` are the sandbox's, where they have been read.
+    """
+    if recorded is None:
+        recorded = endpoints_of_sandbox(ctx.reader, key)
+    here = [e for e in recorded if e.network == network.id]
     found = here or [e for e in earlier(ctx, owner) if e.network == network.id]
     if not found:
         raise NotFound(

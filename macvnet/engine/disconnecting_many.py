@@ -1,13 +1,14 @@
 """Disconnecting many: a long list of containers, or everything that is in a network.
 
 The kernel lets whoever deletes a link wait some 20 ms, but not one after the
-other: the links of a part are deleted by threads that wait at the same time.
+other: each link of a part is deleted by a thread, which waits while the next one
+is looked for.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 
@@ -29,7 +30,7 @@ from macvnet.engine.disconnect import (
 )
 from macvnet.engine.endpoint_link import Inside
 from macvnet.engine.forced import by_endpoint
-from macvnet.engine.liveness import finish_unfinished, members_of, network_of, roll_back
+from macvnet.engine.liveness import finish_unfinished, network_of, roll_back
 from macvnet.engine.parts import PART, refuse_too_many
 from macvnet.engine.undo import apart, uninterrupted
 from macvnet.errors import MacvnetError, NotFound
@@ -47,7 +48,8 @@ class Leaving:
 
     ``target`` is None where no name leads to it. ``here`` are the endpoints in
     the target's sandbox, with their links where these are still there;
-    ``elsewhere`` those in a sandbox that no name leads to.
+    ``elsewhere`` those in a sandbox that no name leads to. ``alone``: nothing
+    else is in the sandbox.
     """
 
     def __init__(self, target: Target | None, key: str, endpoints: Sequence[Endpoint]) -> None:
@@ -56,6 +58,7 @@ class Leaving:
         self.here = [e for e in endpoints if target is not None and e.sandbox.key == key]
         self.elsewhere = [e for e in endpoints if e not in self.here]
         self.links: dict[str, LinkInfo] = {}
+        self.alone = False
         self.error: MacvnetError | None = None
 
     @property
@@ -203,15 +206,20 @@ class _Part:
         cookies = [endpoint.sandbox.cookie for one in every for endpoint in one.endpoints]
         with ExitStack() as stack:
             stack.enter_context(self._ctx.sandbox_locks(cookies))
-            for one in every:
-                with one.trying():
-                    self._look(one, stack)
-            staying = together and any(one.error is not None for one in every)
-            if not staying:
+            if together:
+                for one in every:
+                    with one.trying():
+                        self._look(one, stack)
+            if not (together and _refused(every)):
                 # From the links to the record nothing may come between.
                 stack.enter_context(uninterrupted())
-                _delete(one for one in every if one.error is None)
-                staying = together and any(one.error is not None for one in every)
+                with _Deleting() as deleting:
+                    for one in every:
+                        with one.trying():
+                            if not together:
+                                self._look(one, stack)
+                            deleting.begin(one)
+            staying = together and _refused(every)
             if not staying:
                 self._forget([one for one in every if one.error is None])
         if staying:
@@ -221,10 +229,12 @@ class _Part:
         """See again, under the lock, what is to go, and find the links of it."""
         ctx = self._ctx
         if one.target is not None and one.here:
-            finish_unfinished(ctx, one.here[0].sandbox.key)
+            recorded = {e.id: e for e in finish_unfinished(ctx, one.here[0].sandbox.key)}
             at = one.at = endpoint_link.inside(ctx, one.target)
             stack.callback(at.netlink.close)
-            one.here = [now for e in one.here if (now := self._now(e)) is not None]
+            # What somebody has taken away, or moved, is no error: it was to go.
+            one.here = [recorded[e.id] for e in one.here if e.id in recorded]
+            one.alone = len(one.here) == len(recorded)
             for endpoint in one.here:
                 network = self._network(endpoint)
                 link = network and endpoint_link.find(
@@ -235,10 +245,7 @@ class _Part:
         one.elsewhere = [now for e in one.elsewhere if (now := self._now(e)) is not None]
 
     def _now(self, endpoint: Endpoint) -> Endpoint | None:
-        """The endpoint as it is recorded now; None where somebody has taken it away, or moved it.
-
-        That is no error: it was to go.
-        """
+        """The endpoint as it is recorded now; None where it has been taken away, or moved."""
         now = lookup.endpoint(self._ctx.store, endpoint.id)
         return now if now is not None and now.sandbox == endpoint.sandbox else None
 
@@ -261,11 +268,9 @@ class _Part:
         ctx.store.transact_each(forget_if_there, gone, durable=False)
         ctx.store.sync()
         for one in every:
-            if one.at is not None and one.here:
-                key = one.here[0].sandbox.key
-                if members_of(ctx.store, key):
-                    for endpoint in one.here:
-                        elect_heirs(ctx, one.at, key, endpoint.ifindex)
+            if one.at is not None and one.here and not one.alone:
+                for endpoint in one.here:
+                    elect_heirs(ctx, one.at, endpoint.sandbox.key, endpoint.ifindex)
 
     def _bring_back(self, every: Sequence[Leaving]) -> None:
         """Undo: what is recorded still gets its link again."""
@@ -302,26 +307,42 @@ class _Part:
         )
 
 
-def _delete(leaving: Iterable[Leaving]) -> None:
-    """Delete the links, all at the same time."""
+def _refused(every: Sequence[Leaving]) -> bool:
+    return any(one.error is not None for one in every)
 
-    def work(one: Leaving) -> None:
-        assert one.at is not None
+
+class _Deleting:
+    """Links that are being deleted, each by a thread, while others are still looked for.
+
+    A context manager, which ends when all are gone.
+    """
+
+    def __init__(self) -> None:
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> _Deleting:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for thread in self._threads:
+            thread.join()
+
+    def begin(self, one: Leaving) -> None:
+        """Begin to delete the links of one; its ``error`` says later what went wrong."""
+        if not one.links:
+            return
+        thread = threading.Thread(target=_delete, args=(one,))
         try:
-            for link in one.links.values():
-                endpoint_link.remove(link, one.at)
-        except MacvnetError as error:
-            one.error = error
-
-    threads = [threading.Thread(target=work, args=(one,)) for one in leaving if one.links]
-    started = []
-    try:
-        for thread in threads:
             thread.start()
-            started.append(thread)
-    except RuntimeError:
-        # No thread more can be had: the rest one after the other.
-        for thread in threads[len(started) :]:
-            thread.run()
-    for thread in started:
-        thread.join()
+        except RuntimeError:
+            # No thread more can be had.
+            _delete(one)
+        else:
+            self._threads.append(thread)
+
+
+def _delete(one: Leaving) -> None:
+    assert one.at is not None
+    with one.trying():
+        for link in one.links.values():
+            endpoint_link.remove(link, one.at)

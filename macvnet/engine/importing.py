@@ -314,6 +314,8 @@ def _record(tx: Transaction, network: Network, endpoint: Endpoint) -> None:
         allocation.acquire(tx, network.segment, network.name, pool, wanted, endpoint.id)
     if endpoint.mac and driver(network.driver).has_own_mac(network.link):
         tx.create(keys.mac(endpoint.mac_scope, endpoint.mac), {"endpoint": endpoint.id})
+    if tx.get(keys.endpoint(endpoint.id)) is not None:
+        raise KeyTaken(keys.endpoint(endpoint.id))
     remember(tx, endpoint)
 
 

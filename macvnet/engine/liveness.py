@@ -70,8 +70,7 @@ def dies(ctx: Context, endpoint: Endpoint) -> bool:
 
 def network_of(reader: Reader, endpoint: Endpoint) -> Network | None:
     """The network of an endpoint, or None where its record is gone."""
-    record = reader.get(keys.network(endpoint.network))
-    return Network.from_json(record) if record else None
+    return reader.parsed(keys.network(endpoint.network), Network.from_json)
 
 
 def members_of(reader: Reader, sandbox_key: str) -> list[tuple[Network, Endpoint]]:
@@ -107,17 +106,19 @@ def roll_back(ctx: Context, endpoint: Endpoint, *, durable: bool = False) -> Non
     ctx.store.transact(write, durable=durable)
 
 
-def finish_unfinished(ctx: Context, sandbox_key: str) -> bool:
+def finish_unfinished(ctx: Context, sandbox_key: str) -> list[Endpoint]:
     """Roll back what dead commands left in a sandbox. The caller holds the sandbox's lock.
 
-    Returns whether anything was recorded there. Whoever makes an endpoint holds
+    Returns what is recorded there then, in the order of joining. Whoever makes an endpoint holds
     that lock until it has joined, so one that is only reserved now was left by a
     command that died.
     """
     found = endpoints_of_sandbox(ctx.store, sandbox_key)
+    if all(endpoint.state == JOINED for endpoint in found):
+        return found
     for endpoint in found:
         settle(ctx, endpoint)
-    return bool(found)
+    return endpoints_of_sandbox(ctx.store, sandbox_key)
 
 
 def settle(ctx: Context, endpoint: Endpoint, *, durable: bool = False) -> None:

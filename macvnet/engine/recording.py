@@ -12,12 +12,12 @@ from macvnet.store import Transaction
 
 
 def remember(tx: Transaction, endpoint: Endpoint) -> None:
-    """Record a new endpoint. KeyTaken if it is there already; its leases and MAC are its own."""
+    """Record a new endpoint, whose ID is new; its leases and MAC are its own."""
     proof = {"boot_id": endpoint.sandbox.boot_id, "nsid": endpoint.sandbox.nsid}
-    tx.create(keys.endpoint(endpoint.id), endpoint.to_json())
-    tx.create(keys.endpoints_of_network(endpoint.network, endpoint.id), {})
-    tx.create(keys.endpoints_of_sandbox(endpoint.sandbox.key, endpoint.id), {})
-    tx.create(keys.endpoints_of_owner(str(endpoint.owner), endpoint.id), proof)
+    tx.create_fresh(keys.endpoint(endpoint.id), endpoint.to_json())
+    tx.create_fresh(keys.endpoints_of_network(endpoint.network, endpoint.id), {})
+    tx.create_fresh(keys.endpoints_of_sandbox(endpoint.sandbox.key, endpoint.id), {})
+    tx.create_fresh(keys.endpoints_of_owner(str(endpoint.owner), endpoint.id), proof)
 
 
 def forget(tx: Transaction, network: Network | None, endpoint: Endpoint) -> None:
@@ -28,7 +28,7 @@ def forget(tx: Transaction, network: Network | None, endpoint: Endpoint) -> None
     held = keys.mac(endpoint.mac_scope, endpoint.mac)
     if endpoint.mac and (tx.get(held) or {}).get("endpoint") == endpoint.id:
         tx.delete(held)
-    tx.delete(keys.endpoints_of_network(endpoint.network, endpoint.id))
-    tx.delete(keys.endpoints_of_sandbox(endpoint.sandbox.key, endpoint.id))
-    tx.delete(keys.endpoints_of_owner(str(endpoint.owner), endpoint.id))
+    tx.erase(keys.endpoints_of_network(endpoint.network, endpoint.id))
+    tx.erase(keys.endpoints_of_sandbox(endpoint.sandbox.key, endpoint.id))
+    tx.erase(keys.endpoints_of_owner(str(endpoint.owner), endpoint.id))
     tx.delete(keys.endpoint(endpoint.id))

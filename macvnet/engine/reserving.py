@@ -28,6 +28,7 @@ class Reservation:
 
     ``stale`` are endpoints of the same owner in sandboxes that are dead: their
     addresses come back to it. ``host_addresses`` are never given out by choice.
+    ``alone``: the caller, who holds the sandbox's lock, has seen that it is empty.
     """
 
     def __init__(
@@ -42,6 +43,8 @@ class Reservation:
         installation: str,
         host_addresses: Collection[Address],
         stale: Sequence[Endpoint] = (),
+        *,
+        alone: bool = False,
     ) -> None:
         self.network = network
         self.driver = driver
@@ -53,14 +56,14 @@ class Reservation:
         self.installation = installation
         self.host_addresses = host_addresses
         self.stale = stale
+        self.alone = alone
         self.endpoint_id = chance.token(32)
 
     def write(self, tx: Transaction) -> tuple[Network, Endpoint]:
         """Reserve. Conflict, Exhausted or NotFound where it cannot be."""
-        record = tx.get(keys.network(self.network.id))
-        if record is None:
+        network = tx.parsed(keys.network(self.network.id), Network.from_json)
+        if network is None:
             raise NotFound("the network has just been removed", "macvnet ls")
-        network = Network.from_json(record)
         if network.state != ACTIVE:
             raise Conflict(f"network {network.name!r} is being {network.state[:-3]}ed", "try again")
         self._check_once(tx, network)
@@ -105,7 +108,7 @@ class Reservation:
 
     def _check_once(self, tx: Transaction, network: Network) -> None:
         prefix = keys.endpoints_of_sandbox(self.sandbox.key)
-        for key, _ in tx.scan(prefix):
+        for key, _ in () if self.alone else tx.scan(prefix):
             other = recorded_endpoint(tx, key.rpartition("/")[2])
             if other is not None and other.network == network.id:
                 raise Conflict(

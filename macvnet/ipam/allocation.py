@@ -57,20 +57,21 @@ def acquire(
     if entry is None:
         raise Conflict(f"network {network_name!r} is being removed", "macvnet ls")
     avoided = _avoiding(avoid)
+    run = None
     if wanted is not None:
         _check_wanted(tx, segment, pool, wanted, avoided)
         chosen = wanted
     else:
-        lowest = next_free(tx, pool, avoid)
+        lowest = _lowest(tx, pool, avoided)
         # Not so where the store is locked; where it is not, runs may lag behind leases.
-        while lowest and lease_holder(tx, segment, lowest):
-            OpenRuns(tx, pool.id, pool.family).take(lowest.value)
-            lowest = next_free(tx, pool, avoid)
+        while lowest and lease_holder(tx, segment, lowest[0]):
+            OpenRuns(tx, pool.id, pool.family).take(lowest[0].value)
+            lowest = _lowest(tx, pool, avoided)
         if lowest is None:
             return None
-        chosen = lowest
+        chosen, run = lowest
     tx.create(keys.lease(segment, chosen), Holder(endpoint_id, pool.id, pool.subnet).to_json())
-    take(tx, entry, chosen)
+    take(tx, entry, chosen, run)
     return chosen
 
 
@@ -113,10 +114,16 @@ def release(tx: Transaction, segment: str, address: Address, endpoint_id: str) -
 
 def next_free(reader: Reader, pool: Pool, avoid: Avoid = ()) -> Address | None:
     """The address that ``acquire`` would choose."""
-    avoided = _avoiding(avoid)
+    found = _lowest(reader, pool, _avoiding(avoid))
+    return found[0] if found else None
+
+
+def _lowest(
+    reader: Reader, pool: Pool, avoided: Callable[[Address], bool]
+) -> tuple[Address, Interval] | None:
     family = pool.family
-    value = Runs(reader, pool.id, family).lowest(lambda value: avoided(Address(family, value)))
-    return None if value is None else Address(family, value)
+    found = Runs(reader, pool.id, family).lowest(lambda value: avoided(Address(family, value)))
+    return (Address(family, found[0]), found[1]) if found else None
 
 
 def usage(reader: Reader, segment: str, pool: Pool) -> Usage:
@@ -131,10 +138,17 @@ def usage(reader: Reader, segment: str, pool: Pool) -> Usage:
     return Usage(len(values), sum(run.size for run in runs))
 
 
-def take(tx: Transaction, entry: PoolEntry, address: Address) -> None:
-    """Take a newly held address from every pool that could give it out."""
+def take(tx: Transaction, entry: PoolEntry, address: Address, run: Interval | None = None) -> None:
+    """Take a newly held address from every pool that could give it out.
+
+    ``run`` is the free one of its own pool that it is in, where that has been read.
+    """
     for pool_id in entry.sharing(address):
-        OpenRuns(tx, pool_id, address.family).take(address.value)
+        runs = OpenRuns(tx, pool_id, address.family)
+        if run is not None and pool_id == entry.id:
+            runs.take_from(run, address.value)
+        else:
+            runs.take(address.value)
 
 
 def give_back(tx: Transaction, entry: PoolEntry | None, segment: str, address: Address) -> None:

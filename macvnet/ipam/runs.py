@@ -47,14 +47,14 @@ class Runs:
             )
         ]  # fmt: skip
 
-    def lowest(self, avoid: Callable[[int], bool]) -> int | None:
-        """The lowest free address that is not to be avoided."""
+    def lowest(self, avoid: Callable[[int], bool]) -> tuple[int, Interval] | None:
+        """The lowest free address that is not to be avoided, and the run it is in."""
         start: int | None = None
         while found := self.free(start, 1):
             run = found[0]
             for value in range(run.first, run.last + 1):
                 if not avoid(value):
-                    return value
+                    return value, run
             start = run.last + 1
         return None
 
@@ -79,14 +79,19 @@ class OpenRuns(Runs):
     def take(self, value: int) -> None:
         """Out of the free runs, if it is in one (at most 2 writes)."""
         run = self._covering(self._free, value)
-        if run is None:
-            return
+        if run is not None:
+            self.take_from(run, value)
+
+    def take_from(self, run: Interval, value: int) -> None:
+        """Out of a free run, as it has just been read (at most 2 writes)."""
         if value == run.first:
             self._transaction.delete(self._key(self._free, run.first))
         else:
             self._put(self._free, Interval(run.first, value - 1))
         if value < run.last:
-            self._put(self._free, Interval(value + 1, run.last))
+            # Inside of a run no other begins.
+            key, last = self._key(self._free, value + 1), sort_key(self._family, run.last)
+            self._transaction.create_fresh(key, last)
 
     def give(self, value: int) -> None:
         """Back into the free runs, if the pool may give it out (at most 2 writes)."""

@@ -115,8 +115,7 @@ def lease_holder(reader: Reader, segment: str, address: Address) -> Holder | Non
 
 def pool_entry(reader: Reader, segment: str, subnet: Subnet, pool_id: str) -> PoolEntry | None:
     """A pool by subnet and id. One look-up."""
-    data = reader.get(keys.pool(segment, subnet, pool_id))
-    return PoolEntry.from_json(data) if data else None
+    return reader.parsed(keys.pool(segment, subnet, pool_id), PoolEntry.from_json)
 
 
 def overlapping(reader: Reader, segment: str, subnet: Subnet) -> list[PoolEntry]:

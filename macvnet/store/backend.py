@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 MAX_OPERATIONS = 128
 
 
+ANY = -1
+"""The guard that always holds, of a deletion: whatever is at the key, or nothing, goes."""
+
+
 class Row(NamedTuple):
     """One key with its text and its revision (> 0, never used twice for a key)."""
 
@@ -29,7 +33,8 @@ class Row(NamedTuple):
 class Operation(NamedTuple):
     """Put ``text`` at ``key`` (or delete it, when ``text`` is None).
 
-    ``revision`` is the guard: the revision the key must have, 0 = must not exist.
+    ``revision`` is the guard: the revision the key must have, 0 = must not exist,
+    and for a deletion also ANY.
     """
 
     key: str

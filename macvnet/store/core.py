@@ -46,6 +46,11 @@ class Store:
         row = self.backend.get(key)
         return decoded(key, row.text) if row else None
 
+    def parsed(self, key: str, parse: Callable[[Any], T]) -> T | None:
+        """What ``parse`` makes of the value of a key, or None."""
+        value = self.get(key)
+        return None if value is None else parse(value)
+
     def scan(
         self,
         prefix: str,

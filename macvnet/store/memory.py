@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from macvnet.errors import StoreError
 from macvnet.store.backend import (
+    ANY,
     MAX_OPERATIONS,
     Guard,
     KeyTaken,
@@ -73,7 +74,7 @@ class MemoryBackend:
         with self._lock:
             for key, revision in [(o.key, o.revision) for o in operations] + list(guards):
                 row = self._rows.get(key)
-                if (row.revision if row else 0) != revision:
+                if revision != ANY and (row.revision if row else 0) != revision:
                     raise StoreConflict(key)
             self._revision += 1
             for operation in operations:

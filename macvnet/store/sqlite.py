@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from macvnet.errors import StoreError
 from macvnet.store import explain, statedir, turns, walguard
 from macvnet.store.backend import (
+    ANY,
     MAX_OPERATIONS,
     Guard,
     KeyTaken,
@@ -182,6 +183,9 @@ class SqliteBackend:
     def _apply(self, connection: sqlite3.Connection, operation: Operation, revision: int) -> None:
         key, text, expected = operation
         values: tuple[object, ...]
+        if text is None and expected == ANY:
+            connection.execute("DELETE FROM kv WHERE key = ?1 AND key <> ''", (key,))
+            return
         if text is None:
             statement, values = "DELETE FROM kv WHERE key = ?1 AND revision = ?2", (key, expected)
         elif expected:

@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from macvnet.errors import StoreError
-from macvnet.store.backend import Backend, Guard, KeyTaken, Operation, Row, bounds
+from macvnet.store.backend import ANY, Backend, Guard, KeyTaken, Operation, Row, bounds
 from macvnet.text import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+
+T = TypeVar("T")
 
 
 class Reader(Protocol):
@@ -27,6 +30,10 @@ class Reader(Protocol):
 
     def get(self, key: str) -> Any | None:
         """The value of a key, or None."""
+        ...
+
+    def parsed(self, key: str, parse: Callable[[Any], T]) -> T | None:
+        """What ``parse`` makes of the value of a key, which must not be changed; or None."""
         ...
 
     def scan(
@@ -66,15 +73,33 @@ class Transaction:
         self._backend = backend
         self._read: dict[str, Row | None] = {}
         self._writes: dict[str, str | None] = {}
+        self._fresh: set[str] = set()
+        self._parsed: dict[str, tuple[str, Any]] = {}
 
     def get(self, key: str) -> Any | None:
         """The value of a key, own writes included; None where there is none."""
-        if key in self._writes:
-            text = self._writes[key]
-        else:
-            row = self._row(key)
-            text = row.text if row else None
+        text = self._text(key)
         return None if text is None else decoded(key, text)
+
+    def parsed(self, key: str, parse: Callable[[Any], T]) -> T | None:
+        """As Reader.parsed; once for each text, since many ask for the same in one transaction.
+
+        For one kind of record there must be one ``parse``.
+        """
+        text = self._text(key)
+        if text is None:
+            return None
+        known = self._parsed.get(key)
+        if known is None or known[0] != text:
+            value = decoded(key, text)
+            known = self._parsed[key] = (text, None if value is None else parse(value))
+        return cast("T", known[1])
+
+    def _text(self, key: str) -> str | None:
+        if key in self._writes:
+            return self._writes[key]
+        row = self._row(key)
+        return row.text if row else None
 
     def scan(
         self,
@@ -110,12 +135,34 @@ class Transaction:
         """Set a key that must not exist; KeyTaken if it does."""
         if self.get(key) is not None:
             raise KeyTaken(key)
+        if not self._is_fresh(key):
+            self._row(key)
+        self._writes[key] = _encode(value)
+
+    def create_fresh(self, key: str, value: Any) -> None:
+        """Set a key that cannot exist, so that nobody need look: it holds a new random ID, say.
+
+        Should it exist all the same, the transaction is run again, and in the end refused.
+        """
+        if key in self._writes or key in self._read:
+            self.create(key, value)
+            return
+        self._fresh.add(key)
         self._writes[key] = _encode(value)
 
     def delete(self, key: str) -> None:
         """Remove a key; nothing happens if it is not there."""
-        self._row(key)
+        if not self._is_fresh(key):
+            self._row(key)
         self._writes[key] = None
+
+    def erase(self, key: str) -> None:
+        """Remove a key, whatever it holds by now: nobody need look. For what belongs to a record
+        that is read, and is never changed but with it."""
+        self._writes[key] = None
+
+    def _is_fresh(self, key: str) -> bool:
+        return key in self._fresh and key in self._writes and key not in self._read
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
@@ -137,6 +184,12 @@ class Transaction:
         """What it would commit: writes that change something."""
         result = []
         for key, text in self._writes.items():
+            if key not in self._read:
+                if key not in self._fresh:
+                    result.append(Operation(key, text, ANY))
+                elif text is not None:
+                    result.append(Operation(key, text, 0))
+                continue
             row = self._read[key]
             if text != (row.text if row else None):
                 result.append(Operation(key, text, row.revision if row else 0))

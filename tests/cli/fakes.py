@@ -48,6 +48,9 @@ class EmptyStore:
     def get(self, key: str) -> None:
         return None
 
+    def parsed(self, key: str, parse: Callable[[Any], Any]) -> None:
+        return None
+
     def scan(self, prefix: str, **bounds: Any) -> list[tuple[str, Any]]:
         return []
 

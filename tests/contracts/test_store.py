@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from macvnet.store import MAX_OPERATIONS, Backend, KeyTaken, Store, StoreConflict, Transaction
+from macvnet.errors import StoreError
+from macvnet.store import MAX_OPERATIONS, Backend, KeyTaken, Store, StoreConflict, Transaction, core
 from macvnet.store.backend import Guard, Operation, after
 from macvnet.store.memory import MemoryBackend
 from macvnet.store.sqlite import SqliteBackend
@@ -97,6 +98,30 @@ def test_create_refuses_a_key_that_exists(store: Store) -> None:
     fill(store, "k")
     with pytest.raises(KeyTaken):
         store.transact(lambda tx: tx.create("k", 1))
+    assert store.get("k") == "K"
+
+
+def test_what_nobody_looked_at_is_created_and_erased(store: Store) -> None:
+    fill(store, "k other")
+
+    def change(tx: Transaction) -> None:
+        tx.create_fresh("new", 1)
+        tx.create_fresh("passing", 1)
+        tx.delete("passing")
+        tx.erase("k")
+        tx.erase("absent")
+
+    store.transact(change)
+    assert store.scan("") == [("new", 1), ("other", "OTHER")]
+
+
+def test_a_fresh_key_that_exists_all_the_same_is_refused(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, "k")
+    monkeypatch.setattr(core, "ATTEMPTS", 2)
+    with pytest.raises(StoreError):
+        store.transact(lambda tx: tx.create_fresh("k", 1))
     assert store.get("k") == "K"
 
 

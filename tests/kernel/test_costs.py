@@ -43,8 +43,8 @@ def fill(lab: Lab, network: str, leases: int) -> None:
 
 ATTACH = {
     "messages": 10,
-    "rows asked for": 15,
-    "scans": 7,
+    "rows asked for": 10,
+    "scans": 5,
     "commits": 2,
     "rows written": 9,
     "syncs": 1,
@@ -52,8 +52,8 @@ ATTACH = {
 }
 DETACH = {
     "messages": 6,
-    "rows asked for": 18,
-    "scans": 7,
+    "rows asked for": 14,
+    "scans": 6,
     "commits": 1,
     "rows written": 8,
     "syncs": 1,

@@ -10,6 +10,7 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +20,7 @@ from macvnet.ipam.allocation import usage
 from macvnet.ipam.installing import install_pools
 from macvnet.ipam.plan import plan_pool
 from macvnet.model import Pool
-from macvnet.store import Store, Transaction, open_store
+from macvnet.store import KeyTaken, Store, Transaction, open_store
 from macvnet.store.memory import MemoryBackend
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ values = st.none() | st.integers() | st.text(max_size=3)
 steps = st.lists(
     st.tuples(st.just("put"), names.filter(bool), values)
     | st.tuples(st.just("delete"), names.filter(bool), st.none())
+    | st.tuples(st.just("erase"), names.filter(bool), st.none())
+    | st.tuples(st.just("create"), names.filter(bool), values)
+    | st.tuples(st.just("create fresh"), names.filter(bool), values)
     | st.tuples(st.just("get"), names, st.none())
     | st.tuples(
         st.just("scan"),
@@ -80,10 +84,20 @@ def apply(tx: Transaction, draft: dict[str, Any], sequence: Any) -> None:
         if verb == "put":
             tx.put(key, argument)
             draft[key] = argument
-        elif verb == "delete":
-            tx.delete(key)
+        elif verb in ("delete", "erase"):
+            (tx.delete if verb == "delete" else tx.erase)(key)
             draft.pop(key, None)
+        elif verb.startswith("create"):
+            if draft.get(key) is not None:
+                with pytest.raises(KeyTaken):
+                    tx.create(key, argument)
+            elif verb == "create" or key not in draft:
+                # A null and nothing are the same to who asks, but not to who did not look.
+                (tx.create if verb == "create" else tx.create_fresh)(key, argument)
+                draft[key] = argument
         elif verb == "get":
+            value = draft.get(key)
+            assert tx.parsed(key, lambda value: [value]) == (None if value is None else [value])
             assert tx.get(key) == draft.get(key)
         else:
             start, limit, reverse = argument
