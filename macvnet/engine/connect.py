@@ -20,7 +20,7 @@ from macvnet.engine.lookup import endpoints_of_owner
 from macvnet.engine.reopening import by_pid
 from macvnet.engine.requests import Wanted, judge
 from macvnet.engine.reserving import Reservation
-from macvnet.engine.undo import Undo, apart
+from macvnet.engine.undo import Undo, apart, uninterrupted
 from macvnet.errors import Conflict, Exhausted, InvalidRequest, MacvnetError
 from macvnet.kernel import addressing, links, nsid
 from macvnet.kernel.announce import announce
@@ -29,6 +29,9 @@ from macvnet.model import JOINED, Change, Endpoint, EndpointRequest, Network, Sa
 from macvnet.records import NamedTuple
 from macvnet.runtimes import Target, table
 from macvnet.store import Transaction
+
+SLICE = 32
+"""Seats whose addresses are chosen at once, while the links of those before are made."""
 
 
 class Connected(NamedTuple):
@@ -76,9 +79,10 @@ class Seat:
 
     def trying(self) -> AbstractContextManager[None]:
         """What is refused inside the block ends this one's attempt, not that of the others."""
-        return apart(self._refuse)
+        return apart(self.refuse)
 
-    def _refuse(self, error: MacvnetError) -> None:
+    def refuse(self, error: MacvnetError) -> None:
+        """End the attempt, and undo what there is of it."""
         self.error = error
         self.give_up()
 
@@ -179,9 +183,12 @@ def join(ctx: Context, seats: Sequence[Seat], *, together: bool = False) -> None
             seat.recorded = bool(finish_unfinished(ctx, seat.sandbox.key))
         host = Host(ctx)
         sweep_some(ctx)
-        for seat, reserved in _reserve(ctx, host, seats):
-            with seat.trying():
-                _establish(ctx, host, seat, reserved)
+        if len(seats) > SLICE:
+            _establish_alongside(ctx, host, seats)
+        else:
+            for seat, reserved in _reserve(ctx, host, seats):
+                with seat.trying():
+                    _establish(ctx, host, seat, reserved)
         if together and any(seat.error is not None for seat in seats):
             undo.back()
         done = [joined for seat in seats for joined in seat.joined]
@@ -216,6 +223,31 @@ def _refuse_twice(steps: Sequence[Step]) -> None:
                 f"network {step.network.name!r} is named twice", "give each --network once"
             )
         seen.add(step.network.id)
+
+
+def _establish_alongside(ctx: Context, host: Host, seats: Sequence[Seat]) -> None:
+    """The same for many: links are made while addresses are chosen for those that follow."""
+    from macvnet.engine.alongside import Alongside
+
+    with ctx.beside() as other:
+
+        def work(one: tuple[Seat, list[tuple[Network, Endpoint]]]) -> None:
+            _establish(other, host, *one)
+
+        making = None
+        try:
+            with uninterrupted():
+                making = Alongside(work)
+            for begin in range(0, len(seats), SLICE):
+                for one in _reserve(ctx, host, seats[begin : begin + SLICE]):
+                    making.put(one)
+            making.end()
+        finally:
+            # Nobody must be at work when what there is is undone.
+            if making is not None:
+                making.end(give_up=True)
+    for (seat, _), error in making.refused:
+        seat.refuse(error)
 
 
 def _establish(

@@ -14,7 +14,7 @@ from macvnet import runtimes
 from macvnet.engine import lookup
 from macvnet.engine.connect import Connected, Seat, Step, join, judged, remark_lo_down
 from macvnet.engine.context import Context
-from macvnet.engine.parts import PART, refuse_too_many
+from macvnet.engine.parts import most_at_once, refuse_too_many
 from macvnet.engine.undo import apart
 from macvnet.errors import Conflict, MacvnetError
 from macvnet.kernel.announce import Item, announce
@@ -45,10 +45,9 @@ def connect_many(
         _foresee(ctx, asked, report)
         return
     ctx.claim()
-    most = PART
     if atomic:
         refuse_too_many(len(asked))
-        most = len(asked)
+    most = len(asked) if atomic else most_at_once()
     done = _Done(ctx, report)
     try:
         begin = 0

@@ -53,6 +53,19 @@ class Context:
             self._noted.add(text)
             self.note(text)
 
+    @contextmanager
+    def beside(self) -> Iterator[Context]:
+        """The same for another thread, with a netlink socket of its own."""
+        other = Context(self.settings, self.note, self.trace)
+        other.__dict__.update(self.__dict__)
+        other._netlink = None
+        try:
+            yield other
+        finally:
+            opened = other.__dict__["_netlink"]
+            if opened is not None:
+                opened.close()
+
     @property
     def reader(self) -> Store:
         """The state for reading: makes nothing where there is none."""

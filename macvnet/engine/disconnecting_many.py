@@ -31,7 +31,7 @@ from macvnet.engine.disconnect import (
 from macvnet.engine.endpoint_link import Inside
 from macvnet.engine.forced import by_endpoint
 from macvnet.engine.liveness import finish_unfinished, network_of, roll_back
-from macvnet.engine.parts import PART, refuse_too_many
+from macvnet.engine.parts import most_at_once, refuse_too_many
 from macvnet.engine.undo import apart, uninterrupted
 from macvnet.errors import MacvnetError, NotFound
 from macvnet.kernel.links import LinkInfo
@@ -90,7 +90,7 @@ def disconnect_many(
         ctx.claim()
     if atomic:
         refuse_too_many(len(asked))
-    most = len(asked) if atomic else PART
+    most = len(asked) if atomic else most_at_once()
     for begin in range(0, len(asked), max(1, most)):
         part = _Part(ctx, networks, force=force)
         with part.opened(dict(enumerate(asked[begin : begin + most], begin))):

@@ -14,6 +14,8 @@ from tests.lab import Lab, Named, Result
 from tests.lab.command import executable
 
 PARTLY = 13
+IN_PARTS_OF_64 = ("prlimit", f"--nofile={64 * 3 + 160}")
+"""A part is as large as the open files that a process may have."""
 
 
 def several(lab: Lab, count: int) -> list[Named]:
@@ -274,11 +276,11 @@ def test_one_sync_records_a_part_and_more_than_one_part_works(lab: Lab) -> None:
     create(lab.host, "net", *LAN)
     targets = several(lab, 70)
     file = batch(lab, [target.target for target in targets])
-    lab.host.macvnet("connect", "--batch", file, "net").checked()
+    lab.host.run(*IN_PARTS_OF_64, executable(), "connect", "--batch", file, "net").checked()
     held = [address for target in targets for address in target.addresses()]
     assert held == [f"172.16.86.{number}/24" for number in range(2, 72)]
     agrees(lab)
-    lab.host.macvnet("disconnect", "--batch", file, "net").checked()
+    lab.host.run(*IN_PARTS_OF_64, executable(), "disconnect", "--batch", file, "net").checked()
     assert {tuple(target.links()) for target in targets} == {("lo",)} and recorded(lab) == 0
 
 
@@ -288,7 +290,7 @@ def test_interrupted_batch_leaves_nothing_half_made(lab: Lab, number: int) -> No
     targets = several(lab, 130)
     file = batch(lab, [target.target for target in targets])
     running = lab.host.start(
-        executable(), "connect", "--batch", file, "net", stderr=subprocess.PIPE
+        *IN_PARTS_OF_64, executable(), "connect", "--batch", file, "net", stderr=subprocess.PIPE
     )
     while not any(target.links() != ["lo"] for target in targets[64:66]):
         time.sleep(0.005)
@@ -304,6 +306,27 @@ def test_interrupted_batch_leaves_nothing_half_made(lab: Lab, number: int) -> No
     assert all(target.links() == ["lo"] for target in targets if target not in joined)
     lab.host.macvnet("disconnect", "--all", "net").checked()
     assert all(target.links() == ["lo"] for target in targets) and recorded(lab) == 0
+
+
+def test_links_that_are_refused_leave_nothing_while_others_are_made(lab: Lab) -> None:
+    """More than are reserved at once; what the kernel refuses is undone when the rest is done."""
+    create(lab.host, "net", *LAN)
+    targets = several(lab, 80)
+    taken = targets[3::9]
+    for target in taken:
+        target.ip("link", "add", "lan0", "type", "veth", "peer", "name", "other")
+    file = batch(lab, [target.target for target in targets])
+    done = lab.host.macvnet("connect", "--ifname", "lan0", "--batch", file, "net")
+    assert done.status == PARTLY
+    assert [line.split(":")[1].strip() for line in complaints(done)[:-1]] == [
+        f"line {number}" for number in range(4, 81, 9)
+    ]
+    for target in targets:
+        assert sorted(target.links()) == sorted(
+            ["lo", "lan0", "other"] if target in taken else ["lo", "lan0"]
+        )
+    assert recorded(lab) == len(targets) - len(taken)
+    agrees(lab)
 
 
 def test_two_batches_at_once_in_opposite_order(lab: Lab) -> None:
