@@ -21,10 +21,12 @@ class Run(NamedTuple):
     outcomes: dict[str, str]
 
 
-def read(folder: Path) -> Run:
+def read(*folders: Path) -> Run:
+    """What the parts of a run have written, each into a folder of its own."""
+
     def lines(name: str) -> list[str]:
-        path = folder / name
-        return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        paths = [path for folder in folders if (path := folder / name).exists()]
+        return [line for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
 
     outcomes: dict[str, str] = {}
     for line in lines("executed"):
@@ -57,7 +59,7 @@ def summary(native: Run, uml: Run, seconds: float) -> str:
 
 def main(argv: list[str]) -> int:
     ledger, started, *statuses = argv
-    native, uml = read(Path(ledger, "native")), read(Path(ledger, "uml"))
+    native, uml = read(*Path(ledger).glob("native*")), read(Path(ledger, "uml"))
     found = complaints(native, uml)
     for name, status in zip(("the native run", "User Mode Linux"), statuses, strict=True):
         if status != "0":
