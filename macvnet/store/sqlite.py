@@ -75,6 +75,7 @@ class SqliteBackend:
         self._pid = 0
         self._guard: tuple[int, int] | None = None
         self._lock = threading.RLock()
+        self._durable = True
 
     def __del__(self) -> None:
         with suppress(Exception):  # may come late, when the interpreter is going down
@@ -111,6 +112,7 @@ class SqliteBackend:
             with self._turn(write):
                 with self._explained():
                     if write:
+                        self._durable = durable
                         level = "FULL" if durable else "NORMAL"
                         connection.execute(f"PRAGMA synchronous = {level}")
                     connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
@@ -149,7 +151,9 @@ class SqliteBackend:
             for operation in operations:
                 self._apply(connection, operation, revision)
             connection.execute("COMMIT")
-            self._cut_log(connection)
+            if self._durable:
+                # What is not waits for no disk, and a durable one follows.
+                self._cut_log(connection)
 
     def load(self, rows: Sequence[tuple[str, str]], *, apart_from: Sequence[str]) -> None:
         """Put many rows, all or none."""
