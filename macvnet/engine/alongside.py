@@ -1,12 +1,14 @@
-"""Work for one after the other that a thread does alongside: the kernel's, while ours goes on.
+"""Work that threads do alongside: the kernel's, while ours goes on.
 
 Most of what a link costs is the kernel's time, in which Python can think about
-the next ones. Knows the thread; must not know the work.
+the next ones. Knows the threads; must not know the work.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 from macvnet.engine.undo import uninterrupted
@@ -16,49 +18,69 @@ Item = TypeVar("Item")
 
 
 class Alongside(Generic[Item]):
-    """Does ``work`` for each item that is ``put``, in order, in a thread of its own.
+    """Does ``work`` for each item that is ``put``, begun in order, in ``threads`` threads at most.
 
-    To be made while signals are held back (``uninterrupted``), so that the thread
-    takes none: they are the main thread's. After ``end``, which has to be called
-    whatever happens, ``refused`` has the items with the MacvnetError that ended
-    their work; another exception ends all work, and is raised.
+    After ``end``, which has to be called whatever happens, ``refused`` has the
+    items with the MacvnetError that ended their work; another exception ends all
+    work, and is raised. A thread that has done with one item takes the next: to
+    start one takes longer than many a piece of work.
     """
 
-    def __init__(self, work: Callable[[Item], object]) -> None:
-        import threading
-        from queue import SimpleQueue
-
+    def __init__(self, work: Callable[[Item], object], *, threads: int = 1) -> None:
         self.refused: list[tuple[Item, MacvnetError]] = []
         self._work = work
+        self._most = threads
         self._failure: BaseException | None = None
         self._given_up = False
         self._items: SimpleQueue[Item | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
+        self._idle = threading.Semaphore(0)
+        self._threads: list[threading.Thread] = []
 
     def put(self, item: Item) -> None:
         """Have the work done for one more."""
-        self._items.put(item)
+        if self._idle.acquire(blocking=False) or len(self._threads) >= self._most or self._start():
+            self._items.put(item)
+        else:
+            self._do(item)
 
     def end(self, *, give_up: bool = False) -> None:
-        """Wait until all is done; ``give_up``: only until the item at hand is."""
+        """Wait until all is done; ``give_up``: only until what is at hand is."""
         self._given_up = give_up
         with uninterrupted():
-            self._items.put(None)
-            self._thread.join()
+            for _ in self._threads:
+                self._items.put(None)
+            for thread in self._threads:
+                thread.join()
+            self._threads.clear()
         failure, self._failure = self._failure, None
         if failure is not None and not give_up:
             raise failure
 
+    def _start(self) -> bool:
+        """One thread more. False where there is none at all, and none can be had."""
+        # Signals are the main thread's to take, also while it holds them back.
+        with uninterrupted():
+            thread = threading.Thread(target=self._run)
+            try:
+                thread.start()
+            except RuntimeError:
+                return bool(self._threads)
+            self._threads.append(thread)
+        return True
+
     def _run(self) -> None:
         while (item := self._items.get()) is not None:
-            if self._given_up or self._failure is not None:
-                continue
-            try:
-                self._work(item)
-            except StoreError as error:
-                self._failure = error
-            except MacvnetError as error:
-                self.refused.append((item, error))
-            except BaseException as error:
-                self._failure = error
+            self._do(item)
+            self._idle.release()
+
+    def _do(self, item: Item) -> None:
+        if self._given_up or self._failure is not None:
+            return
+        try:
+            self._work(item)
+        except StoreError as error:
+            self._failure = error
+        except MacvnetError as error:
+            self.refused.append((item, error))
+        except BaseException as error:
+            self._failure = error

@@ -20,7 +20,7 @@ from macvnet.engine.lookup import endpoints_of_owner
 from macvnet.engine.reopening import by_pid
 from macvnet.engine.requests import Wanted, judge
 from macvnet.engine.reserving import Reservation
-from macvnet.engine.undo import Undo, apart, uninterrupted
+from macvnet.engine.undo import Undo, apart
 from macvnet.errors import Conflict, Exhausted, InvalidRequest, MacvnetError
 from macvnet.kernel import addressing, links, nsid
 from macvnet.kernel.announce import announce
@@ -234,18 +234,15 @@ def _establish_alongside(ctx: Context, host: Host, seats: Sequence[Seat]) -> Non
         def work(one: tuple[Seat, list[tuple[Network, Endpoint]]]) -> None:
             _establish(other, host, *one)
 
-        making = None
+        making = Alongside(work)
         try:
-            with uninterrupted():
-                making = Alongside(work)
             for begin in range(0, len(seats), SLICE):
                 for one in _reserve(ctx, host, seats[begin : begin + SLICE]):
                     making.put(one)
             making.end()
         finally:
             # Nobody must be at work when what there is is undone.
-            if making is not None:
-                making.end(give_up=True)
+            making.end(give_up=True)
     for (seat, _), error in making.refused:
         seat.refuse(error)
 

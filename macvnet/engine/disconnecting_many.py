@@ -7,7 +7,6 @@ is looked for.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
@@ -15,6 +14,7 @@ from functools import partial
 from macvnet import runtimes
 from macvnet.drivers import driver
 from macvnet.engine import endpoint_link, lookup
+from macvnet.engine.alongside import Alongside
 from macvnet.engine.context import Context
 from macvnet.engine.disconnect import (
     UNOPENED,
@@ -37,6 +37,9 @@ from macvnet.errors import MacvnetError, NotFound
 from macvnet.kernel.links import LinkInfo
 from macvnet.model import Change, Endpoint, Network, SandboxId
 from macvnet.runtimes import Target
+
+MOST_THREADS = 64
+"""Links that are deleted at once. The kernel takes some 20 ms for each, Python one or two."""
 
 Report = Callable[[int, tuple[Change, ...] | MacvnetError], None]
 Asked = str | Endpoint
@@ -213,12 +216,9 @@ class _Part:
             if not (together and _refused(every)):
                 # From the links to the record nothing may come between.
                 stack.enter_context(uninterrupted())
-                with _Deleting() as deleting:
-                    for one in every:
-                        with one.trying():
-                            if not together:
-                                self._look(one, stack)
-                            deleting.begin(one)
+                _delete_links(
+                    every, (lambda one: None) if together else (lambda one: self._look(one, stack))
+                )
             staying = together and _refused(every)
             if not staying:
                 self._forget([one for one in every if one.error is None])
@@ -311,38 +311,22 @@ def _refused(every: Sequence[Leaving]) -> bool:
     return any(one.error is not None for one in every)
 
 
-class _Deleting:
-    """Links that are being deleted, each by a thread, while others are still looked for.
-
-    A context manager, which ends when all are gone.
-    """
-
-    def __init__(self) -> None:
-        self._threads: list[threading.Thread] = []
-
-    def __enter__(self) -> _Deleting:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for thread in self._threads:
-            thread.join()
-
-    def begin(self, one: Leaving) -> None:
-        """Begin to delete the links of one; its ``error`` says later what went wrong."""
-        if not one.links:
-            return
-        thread = threading.Thread(target=_delete, args=(one,))
-        try:
-            thread.start()
-        except RuntimeError:
-            # No thread more can be had.
-            _delete(one)
-        else:
-            self._threads.append(thread)
+def _delete_links(every: Sequence[Leaving], look: Callable[[Leaving], None]) -> None:
+    """Delete the links of all, each as soon as it has been looked for."""
+    deleting = Alongside(_delete, threads=MOST_THREADS)
+    try:
+        for one in every:
+            with one.trying():
+                look(one)
+                deleting.put(one)
+        deleting.end()
+    finally:
+        deleting.end(give_up=True)
+    for one, error in deleting.refused:
+        one.error = error
 
 
 def _delete(one: Leaving) -> None:
-    assert one.at is not None
-    with one.trying():
-        for link in one.links.values():
-            endpoint_link.remove(link, one.at)
+    for link in one.links.values():
+        assert one.at is not None
+        endpoint_link.remove(link, one.at)

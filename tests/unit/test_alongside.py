@@ -58,6 +58,34 @@ def test_a_failure_ends_all_and_is_raised_once(failure: Exception) -> None:
     line.end(give_up=True)
 
 
+def test_several_threads_wait_at_the_same_time_and_are_used_again() -> None:
+    together = threading.Barrier(4)
+    threads: set[int] = set()
+
+    def work(item: int) -> None:
+        threads.add(threading.get_ident())
+        together.wait(30)
+
+    line = Alongside(work, threads=4)
+    for number in range(16):
+        line.put(number)
+    line.end()
+    assert len(threads) == 4 and line.refused == []
+
+
+def test_without_threads_it_is_done_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    done: list[int] = []
+    line = Alongside(done.append, threads=4)
+    for number in range(3):
+        line.put(number)
+        assert done[-1] == number
+    line.end()
+
+
 def test_who_gives_up_waits_for_the_item_at_hand_only() -> None:
     done: list[int] = []
     begun, go_on = threading.Event(), threading.Event()
