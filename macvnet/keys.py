@@ -83,6 +83,11 @@ def segment(segment_name: str) -> str:
     return f"{SEGMENTS}{_part(segment_name)}"
 
 
+def segment_in(key: str) -> str:
+    """The segment that a key of ``segment`` names."""
+    return _whole(key.removeprefix(SEGMENTS))
+
+
 def pools(segment_name: str, subnet: Subnet | None = None) -> str:
     """The pools of a segment, or those of exactly one subnet there."""
     base = f"pool/{_part(segment_name)}/"

@@ -26,6 +26,8 @@ COMMANDS = {
     "gc": ("macvnet.cli.restoring", "Free what containers that are gone still hold."),
     "state": ("macvnet.cli.state", "Save the state to a file, or make one from a file."),
     "integrate": ("macvnet.cli.integrate", "Make macvnet part of the host (systemd)."),
+    "ipam": ("macvnet.cli.ipam", "Show where the addresses are."),
+    "hosts": ("macvnet.cli.hosts", "Print names and addresses in the form of hosts(5)."),
     "log": ("macvnet.cli.recounting", "Show what was done, when and by whom."),
     "completion": ("macvnet.cli.completion", "Print the completion script for a shell."),
     "run": ("macvnet.cli.running", "Run a command in a new namespace on a network."),

@@ -129,6 +129,13 @@ def _addresses(ctx: click.Context, term: str, family: int, before: str, typed: s
     return _values(before, suggesting.free_addresses(ctx.obj.reader, network, family, typed))
 
 
+def held_addresses(ctx: click.Context, param: click.Parameter, typed: str) -> Items:
+    """Addresses that somebody has."""
+    from macvnet.engine import suggesting
+
+    return _values("", suggesting.held_addresses(ctx.obj.reader, typed))
+
+
 def network_and_keys(ctx: click.Context, param: click.Parameter, typed: str) -> Items:
     """``NET[,KEY=VALUE...]``."""
     from macvnet.cli import wanted

@@ -41,20 +41,20 @@ def aligned(text: str) -> str:
             end = start
             while end < len(lines) and len(lines[end]) > column + 1:
                 end += 1
-            width = max([MINIMUM, *(_width(line[column]) + PADDING for line in lines[start:end])])
+            width = max([MINIMUM, *(breadth(line[column]) + PADDING for line in lines[start:end])])
             for number in range(start, end):
                 widths[number].append(width)
             start = end + 1
     return "\n".join(
         "".join(
-            cell + " " * (width - _width(cell)) for cell, width in zip(line, wide, strict=False)
+            cell + " " * (width - breadth(cell)) for cell, width in zip(line, wide, strict=False)
         )
         + line[-1]
         for line, wide in zip(lines, widths, strict=True)
     )
 
 
-def _width(text: str) -> int:
+def breadth(text: str) -> int:
     """Columns of a terminal."""
     if text.isascii():
         return len(text)

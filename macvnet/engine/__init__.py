@@ -18,6 +18,7 @@ from macvnet.model import Change, CreateRequest, Endpoint, EndpointRequest, Netw
 from macvnet.settings import Settings
 
 if TYPE_CHECKING:
+    from macvnet.engine.accounting import Next, Place, PoolCounts
     from macvnet.engine.checking import Difference
     from macvnet.engine.connect import Connected
     from macvnet.engine.connecting_many import Report as ReportConnected
@@ -108,6 +109,27 @@ class Engine:
         if endpoint.sandbox.boot_id != self._ctx.boot_id or endpoint.owner.runtime not in table():
             return False
         return table()[endpoint.owner.runtime].present(endpoint, self.reader)
+
+    def ipam_status(self, terms: Sequence[str] = ()) -> list[PoolCounts]:
+        """The pools of some networks, or of all, and how many of their addresses are what."""
+        from macvnet.engine import accounting
+
+        some = self._some(terms) or sorted(self.networks(), key=lambda each: each.name)
+        return self._ctx.reader.view(lambda reader: accounting.status(reader, some))
+
+    def who(self, address: str) -> list[Place]:
+        """What an address is, in each segment that has a pool for it. NotFound."""
+        from macvnet.engine import accounting
+
+        boot_id = self._ctx.boot_id
+        return self._ctx.reader.view(lambda reader: accounting.who(reader, address, boot_id))
+
+    def following(self, term: str) -> list[Next]:
+        """The addresses that the next connect would get; nothing is reserved. Exhausted."""
+        from macvnet.engine import accounting
+
+        network = self.network(term)
+        return self._ctx.reader.view(lambda reader: accounting.following(reader, network))
 
     def excluded(self, network: Network) -> list[str]:
         """The --exclude texts of a network."""

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from macvnet import keys, runtimes
-from macvnet.addresses import IPV4, Address, Interval
+from macvnet.addresses import IPV4, IPV6, Address, Interval
 from macvnet.engine import lookup
 from macvnet.ipam.runs import Runs
+from macvnet.ipam.segment import held
 from macvnet.kernel import interfaces
 from macvnet.model import Network, Pool
 from macvnet.records import NamedTuple
@@ -25,6 +26,7 @@ DESCRIBED = 60
 ENDPOINTS = 100
 OWNERS = 100
 ADDRESSES = 5
+HELD = 20
 SEGMENTS = 100
 
 
@@ -160,6 +162,21 @@ def _free(reader: Reader, pool: Pool, typed: str) -> Iterator[Address]:
                     yield Address(pool.family, value)
 
 
+def held_addresses(reader: Reader, typed: str) -> list[str]:
+    """A few addresses that somebody has, of those whose text begins with ``typed``."""
+    found: dict[str, None] = {}
+    for key, _ in reader.scan(keys.SEGMENTS, limit=SEGMENTS):
+        segment = keys.segment_in(key)
+        for part in _beginning(typed):
+            for value in held(reader, segment, IPV4, part, HELD):
+                found[str(Address(IPV4, value))] = None
+        for value in held(reader, segment, IPV6, Interval(0, (1 << 128) - 1), NAMES):
+            text = str(Address(IPV6, value))
+            if text.startswith(typed):
+                found[text] = None
+    return list(found)[:HELD]
+
+
 def _beginning(typed: str) -> list[Interval]:
     """All IPv4 addresses whose text begins with ``typed``."""
     *whole, part = typed.split(".")
@@ -188,7 +205,7 @@ def _octet(text: str) -> bool:
 def segments(reader: Reader) -> list[str]:
     """The names of address spaces."""
     rows = reader.scan(keys.SEGMENTS, limit=SEGMENTS)
-    return [key.removeprefix(keys.SEGMENTS) for key, _ in rows]
+    return [keys.segment_in(key) for key, _ in rows]
 
 
 def parents() -> list[Listed]:

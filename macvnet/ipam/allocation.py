@@ -11,14 +11,13 @@ from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING
 
 from macvnet import keys
-from macvnet.addresses import Address, Interval
+from macvnet.addresses import Address
 from macvnet.errors import Conflict, Exhausted, InvalidRequest
 from macvnet.ipam.runs import OpenRuns, Runs
 from macvnet.ipam.segment import (
     Holder,
     PoolEntry,
     containing,
-    held,
     lease_holder,
     pool_entry,
 )
@@ -127,15 +126,11 @@ def _lowest(
 
 
 def usage(reader: Reader, segment: str, pool: Pool) -> Usage:
-    """Count the addresses of a pool; reads every lease in its subnet."""
-    subnet = pool.subnet
-    runs = Runs(reader, pool.id, pool.family).free()
-    values = set(subnet.reserved)
-    begin = subnet.first
-    while found := held(reader, segment, pool.family, Interval(begin, subnet.last), 1000):
-        values.update(found)
-        begin = found[-1] + 1
-    return Usage(len(values), sum(run.size for run in runs))
+    """Count the addresses of a pool; the leases that its runs account for are not read."""
+    from macvnet.ipam.counting import count
+
+    counts = count(reader, segment, pool)
+    return Usage(counts.used + counts.reserved, counts.free)
 
 
 def take(tx: Transaction, entry: PoolEntry, address: Address, run: Interval | None = None) -> None:

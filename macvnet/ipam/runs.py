@@ -38,6 +38,10 @@ class Runs:
         """The free run that an address is in, or None."""
         return self._covering(self._free, value)
 
+    def allowed(self) -> list[Interval]:
+        """All runs that the pool may give out by itself, lowest first."""
+        return [_interval(key, last) for key, last in self._reader.scan(self._allowed)]
+
     def free(self, start: int | None = None, limit: int | None = None) -> list[Interval]:
         """Free runs that begin at ``start`` or later, lowest first."""
         begin = None if start is None else self._key(self._free, start)

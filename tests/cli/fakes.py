@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from macvnet.addresses import Address, Subnet
+from macvnet.engine.accounting import Next, Place, PoolCounts
 from macvnet.engine.checking import ENDPOINT_MISSING, PARENT_DOWN, Difference
 from macvnet.engine.importing import Imported
 from macvnet.engine.repairing import Repaired
 from macvnet.engine.restoring import Restored
 from macvnet.errors import Conflict, MacvnetError, NotFound
+from macvnet.ipam.counting import Counts
 from macvnet.model import (
     ACTIVE,
     JOINED,
@@ -127,6 +129,8 @@ class FakeEngine:
         self.trace: Callable[[str], None] | None = None
         self.fail: BaseException | None = None
         self.differs = False
+        self.gone: set[str] = set()
+        self.places: list[Place] = []
         self.pending: tuple[str, ...] = ()
         self.failed: tuple[tuple[str, MacvnetError], ...] = ()
 
@@ -181,7 +185,7 @@ class FakeEngine:
         return list(self.known)
 
     def present(self, endpoint: Endpoint) -> bool:
-        return True
+        return endpoint.id not in self.gone
 
     def only_network(self) -> Network:
         if not self.known:
@@ -257,6 +261,21 @@ class FakeEngine:
     ) -> tuple[Change, ...]:
         self.asked.append(("detach", container, tuple(terms), dry_run))
         return (Change("remove", "endpoint", container),)
+
+    def ipam_status(self, terms: Sequence[str] = ()) -> list[PoolCounts]:
+        chosen = [self.network(term) for term in terms] or self.known
+        counts = {4: Counts(3, 5, 124, 124), 6: Counts(1, 1, 0, (1 << 64) - 2)}
+        return [PoolCounts(one, pool, counts[pool.family]) for one in chosen for pool in one.pools]
+
+    def who(self, address: str) -> list[Place]:
+        found = [one for one in self.places if one.text in ("", address)]
+        if not found:
+            raise NotFound(f"the address {address} is in no pool", "macvnet ipam status")
+        return found
+
+    def following(self, term: str) -> list[Next]:
+        found = self.network(term)
+        return [Next(pool, Address(pool.family, pool.subnet.first + 7)) for pool in found.pools]
 
     def _differences(self, terms: Sequence[str]) -> list[Difference]:
         chosen = [self.network(term) for term in terms] or self.known

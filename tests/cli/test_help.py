@@ -56,7 +56,8 @@ def test_aliases_are_shown(macvnet: Macvnet) -> None:
     assert "Aliases:\n  ls, list\n" in macvnet("ls", "--help").out
 
 
-READ_ONLY = ("ls", "inspect", "check", "log", "state export", "completion")
+LOOKING = ("ipam status", "ipam who", "ipam next", "hosts", "tree", "top")
+READ_ONLY = ("ls", "inspect", "check", "log", "state export", "completion", *LOOKING)
 
 
 @pytest.mark.parametrize("words", [words for words in SINGLE if words not in READ_ONLY])

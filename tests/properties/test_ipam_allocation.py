@@ -21,6 +21,7 @@ from macvnet import keys
 from macvnet.addresses import Address, Interval, Subnet
 from macvnet.errors import Conflict
 from macvnet.ipam.allocation import acquire, next_free, release, usage
+from macvnet.ipam.counting import count
 from macvnet.ipam.installing import check_pools, install_pools, uninstall_pools
 from macvnet.ipam.plan import PoolPlan, plan_pool
 from macvnet.ipam.runs import Runs
@@ -223,6 +224,23 @@ class Books(RuleBasedStateMachine):
                 subnet = plan.pool.subnet
                 inside = {v for v in self.taken() | set(subnet.reserved) if v in subnet.interval}
                 assert counted == (len(inside), len(values))
+
+    @invariant()
+    def counts_by_kind_are_those_of_counting_one_by_one(self) -> None:
+        claimed = self.taken() - set(self.held)
+        own = {Address(4, BASE + 7), Address(4, BASE + 40)}
+        for _, plans in self.networks.values():
+            for plan in plans:
+                subnet = plan.pool.subnet
+                every = set(range(subnet.first, subnet.last + 1))
+                used = every & set(self.held)
+                hosts = {address.value for address in own}
+                reserved = (every & (claimed | set(subnet.reserved) | hosts)) - used
+                free = self.free(plan) - hosts
+                claims = [Address(4, value) for value in claimed]
+                assert count(self.store, SEGMENT, plan.pool, claims, own) == (
+                    len(used), len(reserved), len(every - used - reserved - free), len(free),
+                )  # fmt: skip
 
     @invariant()
     def every_held_address_has_its_holder(self) -> None:

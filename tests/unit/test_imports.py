@@ -87,3 +87,9 @@ def test_only_a_template_loads_the_template_engine(tmp_path: Path, arguments: li
     modules = loaded("ls", "--format", "{{.ID}}", "--state-dir", str(tmp_path))
     assert modules.issuperset(TEMPLATES)
     assert not modules.intersection(("pyroute2.netlink", "rich", "difflib", "dataclasses"))
+
+
+@pytest.mark.parametrize("words", ["ipam status", "ipam status --format json", "hosts"])
+def test_who_only_looks_needs_no_library_for_links_or_pictures(tmp_path: Path, words: str) -> None:
+    modules = loaded(*words.split(), "--state-dir", str(tmp_path))
+    assert not modules.intersection(("pyroute2", "pyroute2.netlink", "netaddr", "rich"))

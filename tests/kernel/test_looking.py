@@ -1,0 +1,108 @@
+"""What people look at, on the real kernel: addresses, names, the tree, the traffic."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.kernel.steps import EXHAUSTED, NOT_FOUND, attach, create, join
+from tests.lab import Lab
+
+KINDS = {"used": 0, "reserved": 0, "excluded": 0, "free": 0}
+
+
+def counted(lab: Lab, *networks: str) -> dict[str, dict[str, int]]:
+    """The numbers of ``ipam status`` by subnet."""
+    found = lab.host.macvnet("ipam", "status", "--format", "json", *networks).checked().json()
+    return {one["subnet"]: {kind: one[kind] for kind in KINDS} for one in found}
+
+
+def place(lab: Lab, address: str) -> dict[str, Any]:
+    """The only answer of ``ipam who``."""
+    (found,) = lab.host.macvnet("ipam", "who", "--format=json", address).checked().json()
+    return dict(found)
+
+
+def test_addresses_are_told_as_they_are_given_out(lab: Lab) -> None:
+    create(
+        lab.host,
+        "lan",
+        *"--subnet 172.16.86.0/24 --ip-range 172.16.86.128/25 --gateway 172.16.86.1".split(),
+        *"--aux-address nas=172.16.86.9 --exclude 172.16.86.130 -o parent=eth0".split(),
+        *"--subnet 2001:db8:86::/64 --gateway 2001:db8:86::1".split(),
+    )
+    # The network's and the broadcast address, the gateway, the NAS, the host itself.
+    assert counted(lab)["172.16.86.0/24"] == {
+        "used": 0,
+        "reserved": 5,
+        "excluded": 126,
+        "free": 125,
+    }
+    assert counted(lab)["2001:db8:86::/64"]["free"] == (1 << 64) - 2
+    told = lab.host.macvnet("ipam", "next", "lan").checked().lines
+    web, process = lab.named("web"), lab.container()
+    lab.host.macvnet("connect", "--alias", "www", "lan", web.target).checked()
+    assert told == ["172.16.86.128/24", "2001:db8:86::2/64"]
+    assert set(told) <= set(web.addresses())
+    join(lab.host, lab.named("db"), "lan", "--ip", "172.16.86.20")
+    (by_pid,) = attach(lab.host, process)
+    # 172.16.86.130 is excluded, and 172.16.86.20 was never in the range.
+    assert by_pid.ip == "172.16.86.129"
+    assert lab.host.macvnet("ipam", "next", "lan").lines[0] == "172.16.86.131/24"
+    assert counted(lab, "lan") == {
+        "172.16.86.0/24": {"used": 3, "reserved": 5, "excluded": 125, "free": 123},
+        "2001:db8:86::/64": {"used": 3, "reserved": 2, "excluded": 0, "free": (1 << 64) - 5},
+    }
+    inspected = lab.host.macvnet("inspect", "lan").json()[0]["Status"]["IPAM"]["Subnets"]
+    assert inspected["2001:db8:86::/64"]["IPsInUse"] == 5
+
+    expected = {
+        "172.16.86.128": "used",
+        "172.16.86.20": "used",
+        "172.16.86.1": "gateway",
+        "172.16.86.9": "auxiliary address",
+        "172.16.86.250": "host",
+        "172.16.86.0": "network",
+        "172.16.86.255": "broadcast",
+        "2001:db8:86::": "anycast",
+        "172.16.86.130": "excluded",
+        "172.16.86.30": "excluded",
+        "172.16.86.131": "free",
+    }
+    assert {address: place(lab, address)["kind"] for address in expected} == expected
+    holder = place(lab, "172.16.86.128")
+    assert (holder["container"], holder["interface"], holder["present"]) == (
+        "netns:web",
+        "eth0",
+        True,
+    )
+    assert holder["since"].startswith("20") and holder["since"].endswith("Z")
+    assert lab.host.macvnet("ipam", "who", "10.9.9.9").status == NOT_FOUND
+
+    said = lab.host.macvnet("hosts").checked()
+    assert said.lines == [
+        "172.16.86.128\tweb www",
+        "2001:db8:86::2\tweb www",
+        "172.16.86.20\tdb",
+        "2001:db8:86::3\tdb",
+    ]
+    assert "1 endpoint has no name" in said.stderr
+
+
+def test_next_and_status_of_a_full_pool(lab: Lab) -> None:
+    words = "--subnet 172.16.86.0/24 --ip-range 172.16.86.250/31 -o parent=eth0".split()
+    create(lab.host, "tiny", *words, "--gateway", "172.16.86.1")
+    # Of the two in the range one is the host's.
+    assert counted(lab)["172.16.86.0/24"] == {
+        "used": 0,
+        "reserved": 4,
+        "excluded": 251,
+        "free": 1,
+    }
+    join(lab.host, lab.container(), "tiny")
+    assert counted(lab)["172.16.86.0/24"]["free"] == 0
+    refused = lab.host.macvnet("ipam", "next", "tiny")
+    assert refused.status == EXHAUSTED
+    assert "hint: macvnet ipam status tiny" in refused.stderr
+    (shown,) = json.loads(lab.host.macvnet("ipam", "status", "--format", "json").stdout)
+    assert shown["size"] == 256
