@@ -39,7 +39,7 @@ class Line(NamedTuple):
 
 
 class Signs(NamedTuple):
-    """What a picture is drawn with; the four kinds of address have four signs."""
+    """What a picture is drawn with; what differs by its colour has a sign of its own."""
 
     tee: str
     corner: str
@@ -48,10 +48,13 @@ class Signs(NamedTuple):
     reserved: str
     excluded: str
     free: str
+    there: str
+    gone: str
+    amiss: str
 
 
-DRAWN = Signs("├─ ", "└─ ", "│  ", "█", "▓", "░", "·")
-TYPED = Signs("|- ", "`- ", "|  ", "#", "=", "-", ".")
+DRAWN = Signs("├─ ", "└─ ", "│  ", "█", "▓", "░", "·", "●", "○", "!")
+TYPED = Signs("|- ", "`- ", "|  ", "#", "=", "-", ".", "*", "o", "!")
 
 
 def signs() -> Signs:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from macvnet.cli import formats, suggest
+from macvnet.cli.drawing import Line, Signs, Word, broken, columns, show, signs
 from macvnet.cli.invocation import Invocation
 from macvnet.cli.parameters import Group, command, global_options
 from macvnet.text import printable, quoted
 
 if TYPE_CHECKING:
-    from macvnet.cli.drawing import Line, Signs
     from macvnet.engine.accounting import Place, PoolCounts
     from macvnet.ipam.counting import Counts
 
@@ -82,9 +82,7 @@ def status(invocation: Invocation, /, networks: tuple[str, ...], format: str) ->
         return
     if not found:
         invocation.note("no network has a pool")
-    from macvnet.cli import drawing
-
-    drawing.show(picture(found, drawing.columns(), drawing.signs()))
+    show(picture(found, columns(), signs()))
 
 
 def _object(one: PoolCounts) -> dict[str, Any]:
@@ -100,8 +98,6 @@ def _object(one: PoolCounts) -> dict[str, Any]:
 
 def picture(found: Sequence[PoolCounts], room: int | None, signs: Signs) -> Iterator[Line]:
     """Three lines for each pool: what it is, a bar, and the numbers."""
-    from macvnet.cli.drawing import Line, Word, broken
-
     margin = (Word("  "),)
     cells = min(room or WIDEST, WIDEST) - 2
     for one in found:

@@ -26,6 +26,7 @@ COMMANDS = {
     "gc": ("macvnet.cli.restoring", "Free what containers that are gone still hold."),
     "state": ("macvnet.cli.state", "Save the state to a file, or make one from a file."),
     "integrate": ("macvnet.cli.integrate", "Make macvnet part of the host (systemd)."),
+    "tree": ("macvnet.cli.tree", "Draw links, networks and endpoints as a tree."),
     "ipam": ("macvnet.cli.ipam", "Show where the addresses are."),
     "hosts": ("macvnet.cli.hosts", "Print names and addresses in the form of hosts(5)."),
     "log": ("macvnet.cli.recounting", "Show what was done, when and by whom."),

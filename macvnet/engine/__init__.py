@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from macvnet.engine.create import Created
     from macvnet.engine.disconnecting_many import Report as ReportDisconnected
     from macvnet.engine.importing import Imported
+    from macvnet.engine.overview import Branch
     from macvnet.engine.repairing import Repaired
     from macvnet.engine.restoring import Restored
     from macvnet.runtimes import Target
@@ -130,6 +131,12 @@ class Engine:
 
         network = self.network(term)
         return self._ctx.reader.view(lambda reader: accounting.following(reader, network))
+
+    def overview(self, *, everything: bool = False) -> list[Branch]:
+        """The host as a tree of links, networks and endpoints; ``everything``: all links."""
+        from macvnet.engine.overview import overview
+
+        return overview(self._ctx.reader, self._ctx.boot_id, self.present, everything=everything)
 
     def excluded(self, network: Network) -> list[str]:
         """The --exclude texts of a network."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from macvnet import chance
 from macvnet.errors import KernelRefused
+from macvnet.kernel.constants import LOWEST_OWN_NSID
 from macvnet.kernel.messages import formed, nsidmsg
 from macvnet.kernel.namespaces import Namespace
 from macvnet.kernel.rtnetlink import (
@@ -28,7 +29,7 @@ from macvnet.kernel.rtnetlink import (
 )
 
 ATTEMPTS = 8
-LOWEST = 1 << 16
+LOWEST = LOWEST_OWN_NSID
 HIGHEST = (1 << 31) - 1
 
 

@@ -9,10 +9,12 @@ from macvnet.addresses import Address, Subnet
 from macvnet.engine.accounting import Next, Place, PoolCounts
 from macvnet.engine.checking import ENDPOINT_MISSING, PARENT_DOWN, Difference
 from macvnet.engine.importing import Imported
+from macvnet.engine.overview import UP, Branch, Carried, Leaf
 from macvnet.engine.repairing import Repaired
 from macvnet.engine.restoring import Restored
 from macvnet.errors import Conflict, MacvnetError, NotFound
 from macvnet.ipam.counting import Counts
+from macvnet.kernel.sight import Seen, Traffic
 from macvnet.model import (
     ACTIVE,
     JOINED,
@@ -114,6 +116,12 @@ def endpoint(of: Network, number: int = 1, **changed: Any) -> Endpoint:
         "sequence": number,
     }
     return Endpoint(**{**values, **changed})
+
+
+def seen(name: str, **changed: Any) -> Seen:
+    """A link that is up."""
+    link = Seen(3, name, "", 0x10001, 0, False, 0, None, "", Traffic(0, 0, 0, 0))
+    return link._replace(**changed)
 
 
 class FakeEngine:
@@ -272,6 +280,14 @@ class FakeEngine:
         if not found:
             raise NotFound(f"the address {address} is in no pool", "macvnet ipam status")
         return found
+
+    def overview(self, *, everything: bool = False) -> list[Branch]:
+        leaves = {
+            one.id: tuple(Leaf(each, UP) for each in self.endpoints(one)) for one in self.known
+        }
+        carried = tuple(Carried(one, leaves[one.id]) for one in self.known)
+        roots = [Branch("eth0", seen("eth0"), False, (), carried, ())] if carried else []
+        return roots + [Branch("lan1", seen("lan1"), False, (), (), ())] * everything
 
     def following(self, term: str) -> list[Next]:
         found = self.network(term)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
-from tests.kernel.steps import EXHAUSTED, NOT_FOUND, attach, create, join
+import pytest
+
+from tests.kernel.steps import EXHAUSTED, LAN, NOT_FOUND, attach, create, join, wait_until
 from tests.lab import Lab
 
 KINDS = {"used": 0, "reserved": 0, "excluded": 0, "free": 0}
@@ -106,3 +109,73 @@ def test_next_and_status_of_a_full_pool(lab: Lab) -> None:
     assert "hint: macvnet ipam status tiny" in refused.stderr
     (shown,) = json.loads(lab.host.macvnet("ipam", "status", "--format", "json").stdout)
     assert shown["size"] == 256
+
+
+def conditions(lab: Lab) -> dict[str, str]:
+    """How ``tree`` says each endpoint is, by container and network."""
+    return {
+        f"{one['container']} {network['network']}": one["condition"]
+        for root in lab.host.macvnet("tree", "--format=json").checked().json()
+        for branch in (root, *root["links"])
+        for network in branch["networks"]
+        for one in network["endpoints"]
+    }
+
+
+def test_tree_says_how_each_endpoint_is(lab: Lab) -> None:
+    create(lab.host, "lan", *LAN)
+    web, down, bare, gone = lab.named("web"), lab.named("down"), lab.named("bare"), lab.container()
+    for target in (web, down, bare, gone):
+        join(lab.host, target, "lan")
+    assert lab.host.macvnet("tree").lines[1:3] == [
+        "└─ lan  macvlan bridge  172.16.86.0/24",
+        "   ├─ ● netns:web  eth0  172.16.86.2/24",
+    ]
+    down.batch("link set eth0 down")
+    # Under whatever name or alias: the link is known by its number in its namespace.
+    web.batch("link set eth0 down", "link set eth0 name lan0 alias mine", "link set lan0 up")
+    bare.batch("link del eth0")
+    number = gone.target
+    gone.close()
+    before = lab.host.snapshot()
+    expected = {
+        "netns:web lan": "up",
+        "netns:down lan": "down",
+        "netns:bare lan": "no link",
+        f"pid:{number} lan": "gone",
+    }
+    # The kernel takes a namespace apart some time after its last process has ended.
+    assert wait_until(lambda: conditions(lab) == expected), conditions(lab)
+    assert lab.host.snapshot() == before
+    lab.host.batch("link set eth0 name wan0")
+    renamed, *_ = lab.host.macvnet("tree").lines
+    assert renamed.startswith("wan0  ")
+
+
+@pytest.mark.needs("vlan", "dummy", "bond", "ipvlan")
+def test_tree_of_links_on_links(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab(nics=2)
+    lab.host.bond("bond0", "eth0", "eth1")
+    create(lab.host, "flat", *"-d ipvlan --subnet 10.1.0.0/24 -o parent=bond0".split())
+    create(lab.host, "v50", *"--subnet 10.50.0.0/24 -o parent=bond0.50".split())
+    create(lab.host, "alone", *"--subnet 10.2.0.0/24".split())
+    join(lab.host, lab.named("web"), "v50")
+    join(lab.host, lab.named("db"), "flat")
+    lines = lab.host.macvnet("tree").checked().lines
+    assert [line.strip("│├└─ ").partition("  ")[0] for line in lines] == [
+        "bond0",
+        "flat",
+        "● netns:db",
+        "bond0.50",
+        "v50",
+        "● netns:web",
+        lines[6].partition("  ")[0],
+        "alone",
+    ]
+    assert lines[0].startswith("bond0  bond  of eth0, eth1  ")
+    assert lines[1] == "├─ flat  ipvlan l2 bridge  10.1.0.0/24"
+    assert lines[3].startswith("└─ bond0.50  VLAN 50  ") and lines[3].endswith("made by macvnet")
+    assert lines[6].endswith("  dummy  up  made by macvnet")
+    assert len(lab.host.macvnet("tree", "--all").lines) > len(lines)
+    lab.host.batch("link del bond0.50")
+    assert "bond0.50  missing" in lab.host.macvnet("tree").lines
