@@ -27,6 +27,7 @@ COMMANDS = {
     "state": ("macvnet.cli.state", "Save the state to a file, or make one from a file."),
     "integrate": ("macvnet.cli.integrate", "Make macvnet part of the host (systemd)."),
     "tree": ("macvnet.cli.tree", "Draw links, networks and endpoints as a tree."),
+    "top": ("macvnet.cli.top", "Show what each endpoint receives and sends."),
     "ipam": ("macvnet.cli.ipam", "Show where the addresses are."),
     "hosts": ("macvnet.cli.hosts", "Print names and addresses in the form of hosts(5)."),
     "log": ("macvnet.cli.recounting", "Show what was done, when and by whom."),

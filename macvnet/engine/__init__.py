@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from macvnet.engine.overview import Branch
     from macvnet.engine.repairing import Repaired
     from macvnet.engine.restoring import Restored
+    from macvnet.engine.traffic import Watcher
     from macvnet.runtimes import Target
     from macvnet.store import Store
 
@@ -137,6 +138,14 @@ class Engine:
         from macvnet.engine.overview import overview
 
         return overview(self._ctx.reader, self._ctx.boot_id, self.present, everything=everything)
+
+    def watcher(self, terms: Sequence[str] = ()) -> Watcher:
+        """What looks at the traffic of some networks' endpoints, or of all; to be closed."""
+        from macvnet.engine.traffic import Watcher
+
+        some = self._some(terms)
+        chosen = None if some is None else {network.id for network in some}
+        return Watcher(self._ctx.reader, self._ctx.boot_id, chosen)
 
     def excluded(self, network: Network) -> list[str]:
         """The --exclude texts of a network."""

@@ -12,6 +12,7 @@ from macvnet.engine.importing import Imported
 from macvnet.engine.overview import UP, Branch, Carried, Leaf
 from macvnet.engine.repairing import Repaired
 from macvnet.engine.restoring import Restored
+from macvnet.engine.traffic import Counted, Look
 from macvnet.errors import Conflict, MacvnetError, NotFound
 from macvnet.ipam.counting import Counts
 from macvnet.kernel.sight import Seen, Traffic
@@ -122,6 +123,35 @@ def seen(name: str, **changed: Any) -> Seen:
     """A link that is up."""
     link = Seen(3, name, "", 0x10001, 0, False, 0, None, "", Traffic(0, 0, 0, 0))
     return link._replace(**changed)
+
+
+class Looks:
+    """Three looks at traffic, a second between them, long ago; then somebody types Ctrl-C."""
+
+    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
+        self.endpoints = endpoints
+        self.number = 0
+        self.closed = False
+
+    def look(self) -> Look:
+        self.number += 1
+        if self.number > 3:
+            raise KeyboardInterrupt
+        return Look(
+            self.number - 100.0,
+            {
+                one.id: Counted(
+                    one,
+                    "lan",
+                    one.ifindex,
+                    Traffic(*(self.number * place * count for count in (2, 1, 250, 125))),
+                )
+                for place, one in enumerate(self.endpoints, 1)
+            },
+        )
+
+    def close(self) -> None:
+        self.closed = True
 
 
 class FakeEngine:
@@ -288,6 +318,10 @@ class FakeEngine:
         carried = tuple(Carried(one, leaves[one.id]) for one in self.known)
         roots = [Branch("eth0", seen("eth0"), False, (), carried, ())] if carried else []
         return roots + [Branch("lan1", seen("lan1"), False, (), (), ())] * everything
+
+    def watcher(self, terms: Sequence[str] = ()) -> Looks:
+        chosen = [self.network(term) for term in terms] or self.known
+        return Looks([one for network in chosen for one in self.endpoints(network)])
 
     def following(self, term: str) -> list[Next]:
         found = self.network(term)

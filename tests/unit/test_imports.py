@@ -90,7 +90,15 @@ def test_only_a_template_loads_the_template_engine(tmp_path: Path, arguments: li
 
 
 @pytest.mark.parametrize(
-    "words", ["ipam status", "ipam status --format json", "hosts", "tree", "tree --format json"]
+    "words",
+    [
+        "ipam status",
+        "ipam status --format json",
+        "hosts",
+        "tree",
+        "tree --format json",
+        "top --once",
+    ],
 )
 def test_who_only_looks_needs_no_library_for_links_or_pictures(tmp_path: Path, words: str) -> None:
     modules = loaded(*words.split(), "--state-dir", str(tmp_path))
