@@ -19,9 +19,12 @@ REFRESH_SECONDS = 0.1
 
 
 class Progress:
-    """``step`` after each of ``total`` pieces of work; ``close`` at the end, which clears it."""
+    """``step`` after each of ``total`` pieces of work; ``close`` at the end, which clears it.
 
-    def __init__(self, what: str, total: int) -> None:
+    ``at`` instead, where the total is learned late, or there are several rounds.
+    """
+
+    def __init__(self, what: str, total: int = 0) -> None:
         self._what = what
         self._total = total
         self._steps = 0
@@ -32,14 +35,18 @@ class Progress:
 
     def step(self) -> None:
         """One more is done."""
-        self._steps += 1
+        self.at(self._steps + 1, self._total)
+
+    def at(self, steps: int, total: int) -> None:
+        """So many are done, of so many."""
+        self._steps, self._total = steps, total
         if not self._wanted or time.monotonic() < self._due:
             return
         self._due = time.monotonic() + REFRESH_SECONDS
         if self._bar is None:
             self._begin()
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=self._steps)
+            self._bar.update(self._task, completed=self._steps, total=self._total)
             self._bar.refresh()
 
     def close(self) -> None:

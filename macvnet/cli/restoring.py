@@ -39,8 +39,14 @@ def restore(invocation: Invocation, /, wait: str, dry_run: bool | None) -> int:
     Prints what it made; what is there already is left alone.
     """
     limit = seconds("--wait", wait)
+    from macvnet.cli.progress import Progress
+
+    progress = Progress("restoring")
     with invocation.engine() as engine:
-        done = engine.restore(wait=limit, dry_run=bool(dry_run))
+        try:
+            done = engine.restore(wait=limit, dry_run=bool(dry_run), report=progress.at)
+        finally:
+            progress.close()
     if dry_run:
         invocation.changes(done.changes)
     for line in done.made:

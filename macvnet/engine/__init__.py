@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from macvnet.engine.importing import Imported
     from macvnet.engine.overview import Branch
     from macvnet.engine.repairing import Repaired
+    from macvnet.engine.restoring import Report as ReportRestored
     from macvnet.engine.restoring import Restored
     from macvnet.engine.traffic import Watcher
     from macvnet.runtimes import Target
@@ -164,11 +165,16 @@ class Engine:
 
         return repair(self._ctx, self._some(terms), dry_run=dry_run)
 
-    def restore(self, *, wait: float = 0.0, dry_run: bool = False) -> Restored:
-        """Make again what is recorded and missing; ``wait`` in seconds for missing parents."""
+    def restore(
+        self, *, wait: float = 0.0, dry_run: bool = False, report: ReportRestored | None = None
+    ) -> Restored:
+        """Make again what is recorded and missing; ``wait`` in seconds for missing parents.
+
+        ``report`` is told how many things of how many have been looked after.
+        """
         from macvnet.engine.restoring import foresee, restore
 
-        return foresee(self._ctx) if dry_run else restore(self._ctx, wait=wait)
+        return foresee(self._ctx) if dry_run else restore(self._ctx, wait=wait, report=report)
 
     def collect(self, *, grace: float | None = None, dry_run: bool = False) -> tuple[Change, ...]:
         """Free what dead sandboxes hold; ``grace`` in seconds, None: as configured."""

@@ -41,10 +41,14 @@ class Restored(NamedTuple):
     changes: tuple[Change, ...] = ()
 
 
-def restore(ctx: Context, *, wait: float) -> Restored:
+Report = Callable[[int, int], None]
+"""Told how many networks and endpoints of how many have been looked after."""
+
+
+def restore(ctx: Context, *, wait: float, report: Report | None = None) -> Restored:
     """Make again what is recorded and missing; wait up to ``wait`` seconds for parents."""
     ctx.claim()
-    run = _Run(ctx)
+    run = _Run(ctx, report or (lambda done, total: None))
     with LinkEvents() as events:
         run.round()
         deadline = time.monotonic() + wait
@@ -107,8 +111,9 @@ def _write_run(tx: Transaction, here: dict[str, str]) -> None:
 class _Run:
     """One call of ``restore``: several rounds, each over all that is not settled."""
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Context, report: Report) -> None:
         self.ctx = ctx
+        self.report = report
         self.made: list[str] = []
         self.pending: list[str] = []
         self.failed: dict[str, MacvnetError] = {}
@@ -117,16 +122,22 @@ class _Run:
         self.pending = []
         self.failed = {}
         usable: dict[str, tuple[Network, LinkInfo]] = {}
-        for network in sorted(lookup.networks(self.ctx.store), key=lambda each: each.created):
-            self._attempt(f"network {network.name}", partial(self._network, network, usable))
+        networks = sorted(lookup.networks(self.ctx.store), key=lambda each: each.created)
         endpoints = [
             Endpoint.from_json(record) for _, record in self.ctx.store.scan(keys.ENDPOINTS)
         ]
-        for endpoint in sorted(endpoints, key=lambda each: each.sequence):
+        total = len(networks) + len(endpoints)
+        for done, network in enumerate(networks, 1):
+            self._attempt(f"network {network.name}", partial(self._network, network, usable))
+            self.report(done, total)
+        # Whatever is changed reads its record once more.
+        ordered = sorted(endpoints, key=lambda each: each.sequence)
+        for done, endpoint in enumerate(ordered, len(networks) + 1):
             if endpoint.network in usable:
                 network, parent = usable[endpoint.network]
                 subject = f"{endpoint.owner} in network {network.name}"
                 self._attempt(subject, partial(self._endpoint, network, endpoint, parent))
+            self.report(done, total)
 
     def _attempt(self, subject: str, work: Callable[[], None]) -> None:
         try:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING
 
 from macvnet import keys
-from macvnet.addresses import Address
+from macvnet.addresses import Address, Interval
 from macvnet.errors import Conflict, Exhausted, InvalidRequest
 from macvnet.ipam.runs import OpenRuns, Runs
 from macvnet.ipam.segment import (

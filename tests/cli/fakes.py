@@ -349,7 +349,13 @@ class FakeEngine:
         left = tuple((one, "a parent is never changed") for one in found if one.endpoint is None)
         return Repaired(tuple(one for one in found if one.endpoint), left)
 
-    def restore(self, *, wait: float = 0.0, dry_run: bool = False) -> Restored:
+    def restore(
+        self,
+        *,
+        wait: float = 0.0,
+        dry_run: bool = False,
+        report: Callable[[int, int], None] | None = None,
+    ) -> Restored:
         self.asked.append(("restore", wait, dry_run))
         if dry_run:
             return Restored((), self.pending, (), (Change("create", "link", "eth0.50"),))
