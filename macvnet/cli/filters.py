@@ -113,7 +113,7 @@ def _ls_tests(key: str, values: list[str], in_use: Callable[[Network], bool]) ->
         if value not in TRUE + FALSE:
             raise InvalidRequest(
                 f"filter dangling takes true or false, not {quoted(value)}",
-                "--filter dangling=true",
+                f"--filter dangling={nearest(value.lower(), ('true', 'false')) or 'true'}",
             )
     return [lambda network: any((value in TRUE) is not in_use(network) for value in values)]
 

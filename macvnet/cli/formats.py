@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from macvnet.errors import InvalidRequest
-from macvnet.text import quoted
+from macvnet.text import nearest, quoted
 
 # Legal inside JSON text, but a terminal obeys them, or UTF-8 cannot say them.
 _CODES = "\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
@@ -25,7 +25,7 @@ def check(command: str, given: str, known: Sequence[str]) -> str:
     words = " or ".join(known)
     raise InvalidRequest(
         f"format {quoted(given)} is not known to '{command}', which has {words}",
-        f"--format {known[-1]}",
+        f"--format {nearest(given, known) or known[-1]}",
     )
 
 

@@ -37,7 +37,10 @@ def boolean(key: str, value: str) -> bool:
         return True
     if value in FALSE:
         return False
-    raise InvalidRequest(f"option {key} takes true or false, not {quoted(value)}", f"-o {key}=true")
+    guess = nearest(value.lower(), ("true", "false")) or "true"
+    raise InvalidRequest(
+        f"option {key} takes true or false, not {quoted(value)}", f"-o {key}={guess}"
+    )
 
 
 def number(key: str, value: str, lowest: int, highest: int) -> int:

@@ -190,9 +190,13 @@ def _inherit(
     except NotFound:
         source = None
     if source is None or not source.config_only or source.name != request.config_from:
+        known = [one.name for one in lookup.networks(ctx.reader) if one.config_only]
+        guess = nearest(request.config_from, known)
         raise NotFound(
             f"configuration network {quoted(request.config_from)} does not exist",
-            f"macvnet create --config-only {rules.corrected_name(request.config_from)}",
+            f"--config-from {guess}"
+            if guess
+            else f"macvnet create --config-only {rules.corrected_name(request.config_from)}",
         )
     stored = ctx.reader.get(keys.request(source.id)) or {}
     inherited = request._replace(

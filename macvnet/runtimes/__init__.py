@@ -17,7 +17,7 @@ from macvnet.kernel.namespaces import Namespace
 from macvnet.model import Endpoint, Owner
 from macvnet.records import NamedTuple
 from macvnet.store import Reader, Store
-from macvnet.text import quoted
+from macvnet.text import nearest, quoted
 
 SPELLINGS = (
     "a PID, a name, docker:NAME, podman:NAME, nspawn:NAME, lxc:NAME, containerd:ID, runc:ID, "
@@ -161,7 +161,12 @@ def split(text: str, store: Store) -> list[tuple[Runtime, str]]:
             silent.append(kind.NAME)
     if not known:
         asked = f" ({' and '.join(silent)} did not answer)" if silent else ""
-        raise NotFound(f"there is no container {quoted(text)}{asked}", f"give {SPELLINGS}")
+        scheme, colon, name = text.partition(":")
+        guess = nearest(scheme, (*table(), *OTHER_WORDS)) if colon else None
+        raise NotFound(
+            f"there is no container {quoted(text)}{asked}",
+            f"did you mean {guess}:{name}?" if guess else f"give {SPELLINGS}",
+        )
     return known
 
 
