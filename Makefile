@@ -35,8 +35,8 @@ bench:   ## Measure macvnet beside its peers, for minutes; docs/performance.md i
 	@$(ROOT); .ci/setup bench; .ci/unchanged $(BENCH) --json build/bench.json --page
 bench-quick: ## The same with less of everything, in less than a minute; prints only (root)
 	@$(ROOT); .ci/setup bench; .ci/unchanged $(BENCH) --quick
-docs:    ## Write docs/reference and man anew, from the program
-	@.ci/setup tools; .venv/bin/python -m tests.docs.reference; .venv/bin/python -m tests.docs.manual
+docs:    ## Write docs/reference, docs/pictures and man anew, from the program
+	@.ci/setup tools; .venv/bin/python -m tests.docs.reference; .venv/bin/python -m tests.docs.manual; .venv/bin/python -m tests.docs.pictures
 completions: ## Write completions anew, from the program
 	@.ci/setup tools
 	.venv/bin/macvnet completion bash >completions/macvnet.bash
