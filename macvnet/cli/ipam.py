@@ -170,14 +170,14 @@ def _said(one: Place, present: dict[str, bool]) -> str:
     else:
         words = {
             "gateway": f"is the gateway of {network}",
-            "auxiliary address": f"is the auxiliary address {quoted(one.label)} of {network}",
+            "auxiliary": f"is the auxiliary address {quoted(one.label)} of {network}",
             "network": f"is the network address of {pool}",
             "broadcast": f"is the broadcast address of {pool}",
             "anycast": f"is the anycast address of the routers in {pool}",
             "host": f"is this host's own, in {pool}",
             "excluded": f"is excluded, given out with --ip only, in {pool}",
             "free": f"is free, in {pool}",
-        }.get(one.kind, f"is held by {one.text}")
+        }.get(one.kind, f"is held by {one.text}, in {pool}")
     return words if one.segment == "default" else f"{words} (segment {quoted(one.segment)})"
 
 

@@ -95,7 +95,7 @@ def _leaf(leaf: Leaf) -> dict[str, Any]:
         "interface": endpoint.ifname,
         "mac": endpoint.mac,
         "addresses": [assigned.cidr for assigned in endpoint.addresses],
-        "condition": leaf.condition,
+        "condition": leaf.condition.replace(" ", "-"),
     }
 
 

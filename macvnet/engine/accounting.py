@@ -15,9 +15,10 @@ from macvnet.addresses import IPV4, IPV6, Address, Subnet
 from macvnet.engine import lookup
 from macvnet.errors import Conflict, Exhausted, InvalidRequest, NotFound
 from macvnet.ipam import allocation
+from macvnet.ipam import segment as in_segment
 from macvnet.ipam.counting import Counts, count
 from macvnet.ipam.runs import Runs
-from macvnet.ipam.segment import PoolEntry, containing, lease_holder
+from macvnet.ipam.segment import Holder, PoolEntry, containing, lease_holder
 from macvnet.kernel import interfaces
 from macvnet.model import ACTIVE, Endpoint, Network, Pool
 from macvnet.records import NamedTuple
@@ -25,7 +26,9 @@ from macvnet.store import Reader
 from macvnet.text import quoted
 
 USED, RESERVED, EXCLUDED, FREE = "used", "reserved", "excluded", "free"
-NETWORK, BROADCAST, ANYCAST, OWN = "network", "broadcast", "anycast", "host"
+GATEWAY, AUXILIARY, OWN = "gateway", "auxiliary", "host"
+NETWORK, BROADCAST, ANYCAST = "network", "broadcast", "anycast"
+_ROLES = {in_segment.GATEWAY: GATEWAY, in_segment.AUXILIARY: AUXILIARY}
 
 
 class PoolCounts(NamedTuple):
@@ -113,21 +116,27 @@ def _in_segment(
 ) -> list[Place]:
     pools = containing(reader, segment, address)
     holder = lease_holder(reader, segment, address)
-    if holder is not None and holder.endpoint:
-        endpoint = lookup.endpoint(reader, holder.endpoint)
-        record = reader.get(keys.network(endpoint.network)) if endpoint else None
+    if holder is None:
+        return [_unheld(reader, segment, pool, address, own=own) for pool in pools]
+    endpoint = lookup.endpoint(reader, holder.endpoint) if holder.endpoint else None
+    if endpoint is not None:
+        record = reader.get(keys.network(endpoint.network))
         name = record["name"] if record else None
-        since = _since(endpoint, boot_id) if endpoint else None
-        kind = USED if endpoint else RESERVED
-        return [Place(kind, segment, name, holder.subnet, "", str(holder), endpoint, since)]
-    if holder is not None:
-        return [
-            Place(
-                each.role, segment, each.network_name, _subnet_of(pools, each.network), each.label
-            )
-            for each in holder.reserved
-        ] or [Place(RESERVED, segment, None, None, "", str(holder))]
-    return [_unheld(reader, segment, pool, address, own=own) for pool in pools]
+        since = _since(endpoint, boot_id)
+        return [Place(USED, segment, name, holder.subnet, "", str(holder), endpoint, since)]
+    return [
+        Place(
+            _ROLES[one.role], segment, one.network_name, _subnet_of(pools, one.network), one.label
+        )
+        for one in holder.reserved
+    ] or [_held_by_others(segment, pools, holder)]
+
+
+def _held_by_others(segment: str, pools: Sequence[PoolEntry], holder: Holder) -> Place:
+    """What holds it is neither an endpoint that is recorded nor a network."""
+    pool = next((one for one in pools if one.id == holder.pool), None)
+    name = pool.network_name if pool else None
+    return Place(RESERVED, segment, name, holder.subnet, "", str(holder))
 
 
 def _subnet_of(pools: Sequence[PoolEntry], network: str) -> Subnet | None:

@@ -306,7 +306,7 @@ class FakeEngine:
         return [PoolCounts(one, pool, counts[pool.family]) for one in chosen for pool in one.pools]
 
     def who(self, address: str) -> list[Place]:
-        found = [one for one in self.places if one.text in ("", address)]
+        found = list(self.places)
         if not found:
             raise NotFound(f"the address {address} is in no pool", "macvnet ipam status")
         return found

@@ -97,12 +97,16 @@ def held(of: Network, **changed: Any) -> Endpoint:
     [
         (Place("gateway", "default", "lan", SUBNET), "is the gateway of network 'lan'"),
         (
-            Place("auxiliary address", "default", "lan", SUBNET, "nas"),
+            Place("auxiliary", "default", "lan", SUBNET, "nas"),
             "is the auxiliary address 'nas' of network 'lan'",
         ),
         (
             Place("free", "tenant", "lan", SUBNET),
             "is free, in 192.0.2.0/24 of network 'lan' (segment 'tenant')",
+        ),
+        (
+            Place("reserved", "default", "lan", SUBNET, text="something"),
+            "is held by something, in 192.0.2.0/24 of network 'lan'",
         ),
         (
             Place("used", "default", "lan", SUBNET, endpoint=held(network("lan")), since=SINCE),

@@ -63,7 +63,7 @@ def test_addresses_are_told_as_they_are_given_out(lab: Lab) -> None:
         "172.16.86.128": "used",
         "172.16.86.20": "used",
         "172.16.86.1": "gateway",
-        "172.16.86.9": "auxiliary address",
+        "172.16.86.9": "auxiliary",
         "172.16.86.250": "host",
         "172.16.86.0": "network",
         "172.16.86.255": "broadcast",
@@ -141,7 +141,7 @@ def test_tree_says_how_each_endpoint_is(lab: Lab) -> None:
     expected = {
         "netns:web lan": "up",
         "netns:down lan": "down",
-        "netns:bare lan": "no link",
+        "netns:bare lan": "no-link",
         f"pid:{number} lan": "gone",
     }
     # The kernel takes a namespace apart some time after its last process has ended.
