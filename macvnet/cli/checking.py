@@ -8,20 +8,14 @@ import click
 
 from macvnet.cli import formats, suggest
 from macvnet.cli.invocation import Invocation
-from macvnet.cli.parameters import command, dry_run
+from macvnet.cli.parameters import command, dry_run, text_or_json
 from macvnet.errors import DifferencesFound
 from macvnet.text import printable
 
 if TYPE_CHECKING:
     from macvnet.engine.checking import Difference
 
-_FORMAT = click.Option(
-    ["--format"],
-    metavar="FORMAT",
-    default="text",
-    shell_complete=suggest.words("text", "json"),
-    help="text or json (default: text).",
-)
+_FORMAT = text_or_json()
 _NETWORKS = click.Argument(
     ["networks"], nargs=-1, metavar="[NETWORK...]", shell_complete=suggest.networks
 )

@@ -10,7 +10,7 @@ import click
 
 from macvnet.cli import formats, suggest
 from macvnet.cli.invocation import Invocation
-from macvnet.cli.parameters import Flag, command
+from macvnet.cli.parameters import Flag, command, text_or_json
 
 if TYPE_CHECKING:
     from macvnet.engine import Engine
@@ -27,13 +27,7 @@ _NAME = re.compile(rf"(?:{_LABEL}\.)*(?![0-9]+\Z|0[xX])({_LABEL})")
 @command(
     "hosts",
     Flag(["-a", "--all"], help="Also those whose containers are gone and may come back."),
-    click.Option(
-        ["--format"],
-        metavar="FORMAT",
-        default="text",
-        shell_complete=suggest.words("text", "json"),
-        help="text or json (default: text).",
-    ),
+    text_or_json(),
     click.Argument(
         ["networks"], nargs=-1, metavar="[NETWORK...]", shell_complete=suggest.usable_networks
     ),

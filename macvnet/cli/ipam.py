@@ -10,7 +10,7 @@ import click
 from macvnet.cli import formats, suggest
 from macvnet.cli.drawing import Line, Signs, Word, broken, columns, show, signs
 from macvnet.cli.invocation import Invocation
-from macvnet.cli.parameters import Group, command, global_options
+from macvnet.cli.parameters import Group, command, global_options, text_or_json
 from macvnet.text import printable, quoted
 
 if TYPE_CHECKING:
@@ -41,19 +41,9 @@ WIDEST = 78
 STYLES = {"used": "red", "reserved": "yellow", "excluded": "blue", "free": "green"}
 
 
-def _format() -> click.Option:
-    return click.Option(
-        ["--format"],
-        metavar="FORMAT",
-        default="text",
-        shell_complete=suggest.words("text", "json"),
-        help="text or json (default: text).",
-    )
-
-
 @command(
     "status",
-    _format(),
+    text_or_json(),
     click.Argument(
         ["networks"], nargs=-1, metavar="[NETWORK...]", shell_complete=suggest.usable_networks
     ),
@@ -130,7 +120,7 @@ def bar(counts: Counts, cells: int) -> list[int]:
 
 @command(
     "who",
-    _format(),
+    text_or_json(),
     click.Argument(["address"], metavar="ADDRESS", shell_complete=suggest.held_addresses),
     epilog="""
 Examples:
@@ -206,7 +196,7 @@ def _place(address: str, one: Place, present: dict[str, bool]) -> dict[str, Any]
 
 @command(
     "next",
-    _format(),
+    text_or_json(),
     click.Argument(["network"], shell_complete=suggest.usable_networks),
     epilog="""
 Examples:

@@ -302,3 +302,14 @@ def command(
 def dry_run() -> click.Option:
     """``--dry-run``: on every command that changes something."""
     return Flag(["--dry-run"], help="Print what would be made or removed, and change nothing.")
+
+
+def text_or_json(about: str = "text or json (default: text).") -> click.Option:
+    """``--format`` of what is told to people or to scripts."""
+    return click.Option(
+        ["--format"],
+        metavar="FORMAT",
+        default="text",
+        shell_complete=suggest.words("text", "json"),
+        help=about,
+    )

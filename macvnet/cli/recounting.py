@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from macvnet.cli import formats, suggest
+from macvnet.cli import formats
 from macvnet.cli.durations import seconds
 from macvnet.cli.invocation import Invocation
-from macvnet.cli.parameters import Integer, command
+from macvnet.cli.parameters import Integer, command, text_or_json
 from macvnet.errors import InvalidRequest
 from macvnet.text import printable
 
@@ -25,13 +25,7 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
     "log",
     Integer(["-n", "--tail"], metavar="N", help="The last N commands only (default: all)."),
     click.Option(["--since"], metavar="T", help="Those of the last 90s, 15m, 24h or 7d only."),
-    click.Option(
-        ["--format"],
-        metavar="FORMAT",
-        default="text",
-        shell_complete=suggest.words("text", "json"),
-        help="text or json (default: text).",
-    ),
+    text_or_json(),
     epilog="""
 Examples:
   macvnet log -n 10

@@ -15,7 +15,7 @@ import click
 from macvnet import signals
 from macvnet.cli import formats, suggest
 from macvnet.cli.invocation import Invocation, flush
-from macvnet.cli.parameters import Flag, Integer, command
+from macvnet.cli.parameters import Flag, Integer, command, text_or_json
 from macvnet.errors import InvalidRequest, UsageError
 from macvnet.text import printable, quoted
 
@@ -44,13 +44,7 @@ _PREFIXES = ("", "k", "M", "G", "T")
     ),
     Integer(["-n", "--count"], metavar="N", help="End after N samples."),
     Flag(["--once"], help="One sample, as --count 1."),
-    click.Option(
-        ["--format"],
-        metavar="FORMAT",
-        default="text",
-        shell_complete=suggest.words("text", "json"),
-        help="text or json: an object in a line for each sample (default: text).",
-    ),
+    text_or_json("text or json: an object in a line for each sample (default: text)."),
     click.Argument(
         ["networks"], nargs=-1, metavar="[NETWORK...]", shell_complete=suggest.usable_networks
     ),

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from macvnet.cli import formats, suggest
+from macvnet.cli import formats
 from macvnet.cli.drawing import Line, Signs, Word, broken, columns, show, signs
 from macvnet.cli.invocation import Invocation
-from macvnet.cli.parameters import Flag, command
+from macvnet.cli.parameters import Flag, command, text_or_json
 from macvnet.text import printable
 
 if TYPE_CHECKING:
@@ -24,13 +24,7 @@ Drawer = Callable[[str, str], Iterator[Line]]
 @command(
     "tree",
     Flag(["-a", "--all"], help="Also links that carry no network."),
-    click.Option(
-        ["--format"],
-        metavar="FORMAT",
-        default="text",
-        shell_complete=suggest.words("text", "json"),
-        help="text or json (default: text).",
-    ),
+    text_or_json(),
     epilog="""
 Examples:
   macvnet tree
