@@ -6,21 +6,25 @@ import io
 import json
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from macvnet.addresses import Subnet
+from macvnet import keys
+from macvnet.addresses import Address, Subnet
 from macvnet.cli import drawing, hosts, ipam
 from macvnet.cli.drawing import Line, Word
 from macvnet.cli.tables import breadth
 from macvnet.engine.accounting import Place
 from macvnet.ipam.counting import Counts
 from macvnet.model import Endpoint, Network, Owner
+from macvnet.store import Transaction, open_store
 from tests.cli.conftest import Macvnet
 from tests.cli.fakes import FakeEngine, endpoint, network
+from tests.cli.test_completing import offered
 
 HOSTILE = "\x1b[31m[bold]web\u202e"
 SUBNET = Subnet.parse("192.0.2.0/24")
@@ -234,6 +238,24 @@ def test_words_are_broken_between_lines_by_their_breadth() -> None:
     assert [breadth(str(line)) for line in lines][:2] == [10, 3]
     (whole,) = drawing.broken((), (), words, None)
     assert str(whole) == "日本  ab  c  too-long-for-this"
+
+
+def test_the_tab_key_offers_addresses_that_are_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MACVNET_STATE_DIR", str(tmp_path / "state"))
+
+    def write(tx: Transaction) -> None:
+        tx.put(keys.segment("default"), 1)
+        for text in ("192.0.2.7", "192.0.2.70", "2001:db8::7"):
+            tx.put(keys.lease("default", Address.parse(text)), {"reserved": []})
+
+    with open_store(str(tmp_path / "state")) as store:
+        store.transact(write)
+    assert offered("ipam who 192.0.2.7|") == ["192.0.2.7", "192.0.2.70"]
+    assert offered("ipam who 2|") == ["2001:db8::7"]
+    assert offered("ipam who |") == ["192.0.2.7", "192.0.2.70", "2001:db8::7"]
+    assert offered("ipam ne|") == ["next"]
 
 
 class Terminal(io.StringIO):
