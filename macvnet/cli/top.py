@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
@@ -83,7 +84,7 @@ def top(
     samples = 1 if once else count
     with invocation.engine() as engine, closing(engine.watcher(networks)) as watcher:
         try:
-            if chosen == "text" and not once and sys.stdout.isatty():
+            if chosen == "text" and not once and _has_screen():
                 _drawn(watcher, seconds, samples)
             else:
                 _printed(invocation, watcher, seconds, samples, chosen)
@@ -91,6 +92,11 @@ def top(
             # Ctrl-C is how one leaves; whoever ends us otherwise is told so.
             if getattr(stop, "number", signals.SIGINT) != signals.SIGINT:
                 raise
+
+
+def _has_screen() -> bool:
+    """Whether there is a terminal that can be drawn on."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
 
 
 def _seconds(text: str) -> float:

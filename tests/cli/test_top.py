@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 
 import pytest
 from rich.console import Console
 
 from macvnet.cli import top
+from macvnet.cli.calling import run
+from macvnet.cli.invocation import Invocation
 from macvnet.engine.traffic import Counted, Look, Rate, rates
 from macvnet.kernel.sight import Traffic
 from macvnet.model import Owner
@@ -64,6 +67,23 @@ def test_an_object_in_a_line_for_each_sample(macvnet: Macvnet, joined: FakeEngin
 def test_ctrl_c_is_a_way_to_leave(macvnet: Macvnet, joined: FakeEngine) -> None:
     said = macvnet("top")
     assert (said.status, said.err, said.out.count("CONTAINER")) == (0, "", 2)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("term", ["dumb", "unknown", ""])
+def test_a_terminal_without_a_screen_gets_tables(
+    joined: FakeEngine, monkeypatch: pytest.MonkeyPatch, term: str
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("TERM", term)
+    assert run(["top", "--count", "2"], Invocation(joined)) == 0
+    assert terminal.getvalue().count("netns:web") == 2
+    assert "\x1b[?1049" not in terminal.getvalue()
 
 
 @pytest.mark.parametrize(
