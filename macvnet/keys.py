@@ -116,6 +116,11 @@ def lease(segment_name: str, address: Address) -> str:
     return leases(segment_name, address.family) + address.key
 
 
+def kept(network_id: str, owner: str = "") -> str:
+    """What is reserved for an owner in a network, whether its container is up or not."""
+    return f"kept/{network_id}/{_part(owner)}"
+
+
 def _part(text: str) -> str:
     return text.replace("%", "%25").replace("/", "%2f")
 

@@ -20,6 +20,8 @@ COMMANDS = {
     "disconnect": ("macvnet.cli.connecting", "Disconnect a container from a network."),
     "attach": ("macvnet.cli.attaching", "Attach a process's namespace to networks."),
     "detach": ("macvnet.cli.attaching", "Detach a process's namespace from networks."),
+    "reserve": ("macvnet.cli.reserving", "Keep an address for a container by its name."),
+    "unreserve": ("macvnet.cli.reserving", "Keep an address for a container no longer."),
     "check": ("macvnet.cli.checking", "Compare what is recorded with what the kernel has."),
     "repair": ("macvnet.cli.checking", "Mend what check finds, where that is safe."),
     "restore": ("macvnet.cli.restoring", "Make again what is missing, after a reboot."),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from macvnet import keys
 from macvnet.engine import lookup
 from macvnet.engine.context import Context
-from macvnet.errors import Conflict, NotFound
+from macvnet.errors import Conflict, MacvnetError, NotFound
 from macvnet.model import Change, CreateRequest, Endpoint, EndpointRequest, Network
 from macvnet.settings import Settings
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from macvnet.engine.importing import Imported
     from macvnet.engine.repairing import Repaired
     from macvnet.engine.restoring import Restored
+    from macvnet.kept import Kept
     from macvnet.runtimes import Target
     from macvnet.store import Store
 
@@ -156,7 +157,7 @@ class Engine:
         return [self.network(term) for term in terms] or None
 
     def prunable(self, *, dry_run: bool = False) -> list[Network]:
-        """Networks that nothing is connected to, and for which no lease is kept.
+        """Networks that nothing is connected to, and for which no lease is kept or reserved.
 
         Configuration networks stay (docker's rule). Deaths seen are recorded.
         """
@@ -166,6 +167,7 @@ class Engine:
             network
             for network in self.networks()
             if not network.config_only
+            and not self.reservations(network)
             and not any(
                 needed(self._ctx, endpoint, dry_run=dry_run) for endpoint in self.endpoints(network)
             )
@@ -236,6 +238,34 @@ class Engine:
         from macvnet.engine.disconnect import detach
 
         return detach(self._ctx, container, terms, dry_run=dry_run)
+
+    def reservations(self, network: Network) -> list[Kept]:
+        """What is reserved in a network, by owner."""
+        return lookup.kept_in_network(self._ctx.reader, network.id)
+
+    def reserve(
+        self, term: str, container: str, ip: str = "", ip6: str = "", *, dry_run: bool = False
+    ) -> tuple[Kept, Change]:
+        """Keep addresses for a container, whether it is up or not; those not given are chosen."""
+        from macvnet.engine import keeping
+
+        network = self.network(term)
+        wish = keeping.judged(network, keeping.owner_of(self._ctx, container), ip, ip6)
+        [outcome] = keeping.reserve(self._ctx, [wish], dry_run=dry_run)
+        if isinstance(outcome, MacvnetError):
+            raise outcome
+        return outcome, keeping.change("create", network, outcome)
+
+    def unreserve(self, term: str, container: str, *, dry_run: bool = False) -> Change:
+        """End a reservation; NotFound where there is none."""
+        from macvnet.engine import keeping
+
+        network = self.network(term)
+        owner = keeping.recorded_owner(self._ctx, network, container)
+        [outcome] = keeping.unreserve(self._ctx, [(network, owner)], dry_run=dry_run)
+        if isinstance(outcome, MacvnetError):
+            raise outcome
+        return keeping.change("remove", network, outcome)
 
     def connect_many(
         self,

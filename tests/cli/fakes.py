@@ -11,6 +11,7 @@ from macvnet.engine.importing import Imported
 from macvnet.engine.repairing import Repaired
 from macvnet.engine.restoring import Restored
 from macvnet.errors import Conflict, MacvnetError, NotFound
+from macvnet.kept import Kept
 from macvnet.model import (
     ACTIVE,
     JOINED,
@@ -120,6 +121,7 @@ class FakeEngine:
     def __init__(self, *networks: Network) -> None:
         self.known = list(networks)
         self.joined: dict[str, list[Endpoint]] = {}
+        self.kept: dict[str, dict[str, Kept]] = {}
         self.asked: list[tuple[Any, ...]] = []
         self.reader = EmptyStore()
         self.settings = Settings()
@@ -224,6 +226,28 @@ class FakeEngine:
             Connected(one, endpoint(one, number), (Change("create", "endpoint", one.name),))
             for number, one in enumerate(map(self.network, [term for term, _ in wanted]), 1)
         ]
+
+    def reservations(self, of: Network) -> list[Kept]:
+        return list(self.kept.get(of.id, {}).values())
+
+    def reserve(
+        self, term: str, container: str, ip: str = "", ip6: str = "", *, dry_run: bool = False
+    ) -> tuple[Kept, Change]:
+        self.asked.append(("reserve", term, container, ip, ip6, dry_run))
+        found = self.network(term)
+        runtime, _, name = container.rpartition(":")
+        texts = (ip or "192.0.2.20", ip6 or "2001:db8::20")
+        addresses = tuple((text[:3], Address.parse(text)) for text in texts)
+        kept = Kept(found.id, Owner(runtime or "netns", name), addresses)
+        if not dry_run:
+            self.kept.setdefault(found.id, {})[str(kept.owner)] = kept
+        return kept, Change("create", "reservation", f"for {kept.owner}")
+
+    def unreserve(self, term: str, container: str, *, dry_run: bool = False) -> Change:
+        self.asked.append(("unreserve", term, container, dry_run))
+        if container not in self.kept.get(self.network(term).id, {}):
+            raise NotFound(f"nothing is reserved for '{container}'", "macvnet inspect")
+        return Change("remove", "reservation", f"for {container}")
 
     def connect_many(
         self,

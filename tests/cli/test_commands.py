@@ -349,3 +349,24 @@ def test_macvnet_alone_explains_itself_on_stderr(macvnet: Macvnet) -> None:
     assert (said.status, said.out) == (0, "")
     assert said.err.startswith("Usage: macvnet [OPTIONS] COMMAND")
     assert macvnet("--version").out == "macvnet 0.1.0\n"
+
+
+def test_reserve_prints_the_addresses_and_unreserve_nothing(
+    macvnet: Macvnet, engine: FakeEngine
+) -> None:
+    assert macvnet("reserve", "--ip=192.0.2.9", "lan", "docker:web") == Said(
+        0, "192.0.2.9\n2001:db8::20\n", ""
+    )
+    dry = macvnet("unreserve", "--dry-run", "lan", "docker:web")
+    assert dry == Said(0, "remove reservation for docker:web\n", "")
+    assert macvnet("unreserve", "lan", "docker:web") == Said(0, "", "")
+    assert macvnet("reserve", "--dry-run", "--ip6=2001:db8::7", "lan", "netns:a").out == (
+        "create reservation for netns:a\n"
+    )
+    assert engine.asked == [
+        ("reserve", "lan", "docker:web", "192.0.2.9", "", False),
+        ("unreserve", "lan", "docker:web", True),
+        ("unreserve", "lan", "docker:web", False),
+        ("reserve", "lan", "netns:a", "", "2001:db8::7", True),
+    ]
+    assert macvnet("unreserve", "lan", "docker:none").status == 4
