@@ -16,12 +16,14 @@ from macvnet.records import NamedTuple
 class Kept(NamedTuple):
     """What is kept for an owner in a network.
 
-    ``addresses`` are (pool ID, address), one of each family that the network has.
+    ``id`` tells it from one that is made later for the same owner; ``addresses``
+    are (pool ID, address), one of each family that the network has.
     """
 
     network: str
     owner: Owner
     addresses: tuple[tuple[str, Address], ...]
+    id: str = ""
 
     @property
     def claim(self) -> tuple[str, str]:
@@ -30,6 +32,7 @@ class Kept(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         return {
+            "id": self.id,
             "network": self.network,
             "owner": {"runtime": self.owner.runtime, "name": self.owner.name},
             "addresses": [[pool, str(address)] for pool, address in self.addresses],
@@ -41,6 +44,7 @@ class Kept(NamedTuple):
             data["network"],
             Owner(data["owner"]["runtime"], data["owner"]["name"]),
             tuple((pool, Address.parse(text)) for pool, text in data["addresses"]),
+            data["id"],
         )
 
     def address(self, family: int) -> Address | None:

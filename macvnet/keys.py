@@ -121,6 +121,18 @@ def kept(network_id: str, owner: str = "") -> str:
     return f"kept/{network_id}/{_part(owner)}"
 
 
+def applied(file_id: str, kind: str = "", thing: str = "") -> str:
+    """What a file of ``apply`` has made, by the ID that the file has."""
+    base = f"applied/{file_id}/"
+    return f"{base}{kind}/{_part(thing)}" if kind else base
+
+
+def applied_thing(key: str) -> tuple[str, str]:
+    """Kind and ID of what a key of ``applied`` names."""
+    _, _, kind, thing = key.split("/")
+    return kind, _whole(thing)
+
+
 def _part(text: str) -> str:
     return text.replace("%", "%25").replace("/", "%2f")
 

@@ -18,12 +18,16 @@ from macvnet.model import Change, CreateRequest, Endpoint, EndpointRequest, Netw
 from macvnet.settings import Settings
 
 if TYPE_CHECKING:
+    from macvnet.declared import Declaration
     from macvnet.engine.checking import Difference
     from macvnet.engine.connect import Connected
     from macvnet.engine.connecting_many import Report as ReportConnected
     from macvnet.engine.create import Created
+    from macvnet.engine.declaring import Source
+    from macvnet.engine.describing import Described
     from macvnet.engine.disconnecting_many import Report as ReportDisconnected
     from macvnet.engine.importing import Imported
+    from macvnet.engine.planning import Plan
     from macvnet.engine.repairing import Repaired
     from macvnet.engine.restoring import Restored
     from macvnet.kept import Kept
@@ -266,6 +270,33 @@ class Engine:
         if isinstance(outcome, MacvnetError):
             raise outcome
         return keeping.change("remove", network, outcome)
+
+    def describe(self, terms: Sequence[str] = ()) -> Described:
+        """Networks, reservations and endpoints, of some networks or of all, as a declaration."""
+        from macvnet.engine.describing import describe
+
+        chosen = [self.network(term) for term in terms] or self.networks()
+        return describe(self._ctx.reader, chosen)
+
+    def plan(self, source: Source, declared: Declaration, *, prune: bool = False) -> Plan:
+        """What the state lacks of a declaration. Nothing is changed."""
+        from macvnet.engine.planning import plan
+
+        return plan(self._ctx, source, declared, prune=prune)
+
+    def refuse_changed(self, plan: Plan) -> None:
+        """Conflict where a plan asks for networks that are there with other settings."""
+        from macvnet.engine.applying import refuse_changed
+
+        refuse_changed(plan)
+
+    def apply(
+        self, file_id: str, plan: Plan, report: Callable[[str, MacvnetError | None], None]
+    ) -> None:
+        """Carry out a plan; ``report`` is told of each step and its error."""
+        from macvnet.engine.applying import apply
+
+        apply(self._ctx, file_id, plan, report)
 
     def connect_many(
         self,

@@ -109,7 +109,7 @@ _ENDPOINT = {
     "explicit_mac": bool,
     "dead_since": float,
 }
-_KEPT = {"network": str, "owner": {"runtime": str, "name": str}, "addresses": [[str]]}
+_KEPT = {"id": str, "network": str, "owner": {"runtime": str, "name": str}, "addresses": [[str]]}
 _MADE = {"name": str, "kind": str, "lower_name": str, "vlan_id": int}
 SHAPE = {
     **dict.fromkeys(("format", "macvnet", "exported", "installation"), str),

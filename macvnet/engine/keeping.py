@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from macvnet import keys, runtimes
+from macvnet import chance, keys, runtimes
 from macvnet.addresses import IPV4, IPV6, Address
 from macvnet.engine import lookup
 from macvnet.engine.collecting import make_way, reclaim
@@ -31,11 +31,15 @@ PAGE = 1000
 
 
 class Wish(NamedTuple):
-    """What shall be reserved; a family that is missing in ``addresses`` gets one by choice."""
+    """What shall be reserved; a family that is missing in ``addresses`` gets one by choice.
+
+    ``replace``: another address than what is reserved takes its place.
+    """
 
     network: Network
     owner: Owner
     addresses: dict[int, Address]
+    replace: bool = False
 
 
 def owner_of(ctx: Context, container: str) -> Owner:
@@ -154,7 +158,12 @@ def _reserve(tx: Transaction, wish: Wish, avoid: set[Address]) -> Kept:
     if network.state != ACTIVE:
         raise Conflict(f"network {network.name!r} is being {network.state[:-3]}ed", "try again")
     known = lookup.kept(tx, network.id, str(owner))
-    if known is not None:
+    asked = dict(wish.addresses)
+    if known is not None and wish.replace:
+        # What is not said stays, where it is.
+        asked = {**{each.family: each for _, each in known.addresses}, **asked}
+        _unreserve(tx, (network, owner))
+    elif known is not None:
         for family, wanted in wish.addresses.items():
             if known.address(family) != wanted:
                 raise Conflict(
@@ -163,7 +172,7 @@ def _reserve(tx: Transaction, wish: Wish, avoid: set[Address]) -> Kept:
                     f"macvnet unreserve {network.name} {owner}",
                 )
         return known
-    kept = Kept(network.id, owner, ())
+    kept = Kept(network.id, owner, (), chance.token(16))
     had = {
         assigned.address.family: assigned
         for endpoint in lookup.endpoints_of_owner(tx, str(owner))
@@ -171,7 +180,7 @@ def _reserve(tx: Transaction, wish: Wish, avoid: set[Address]) -> Kept:
         for assigned in endpoint.addresses
     }
     addresses = tuple(
-        _hold(tx, network, family, wish.addresses.get(family), had.get(family), kept, avoid)
+        _hold(tx, network, family, asked.get(family), had.get(family), kept, avoid)
         for family in (IPV4, IPV6)
         if any(pool.family == family for pool in network.pools)
     )

@@ -6,8 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from macvnet.addresses import Address, Subnet
+from macvnet.declared import Declaration
 from macvnet.engine.checking import ENDPOINT_MISSING, PARENT_DOWN, Difference
+from macvnet.engine.declaring import Source
+from macvnet.engine.describing import Described
 from macvnet.engine.importing import Imported
+from macvnet.engine.planning import Plan
 from macvnet.engine.repairing import Repaired
 from macvnet.engine.restoring import Restored
 from macvnet.errors import Conflict, MacvnetError, NotFound
@@ -248,6 +252,31 @@ class FakeEngine:
         if container not in self.kept.get(self.network(term).id, {}):
             raise NotFound(f"nothing is reserved for '{container}'", "macvnet inspect")
         return Change("remove", "reservation", f"for {container}")
+
+    def describe(self, terms: Sequence[str] = ()) -> Described:
+        chosen = [self.network(term) for term in terms] or self.known
+        return Described(Declaration("", tuple(CreateRequest(one.name) for one in chosen)), 2)
+
+    def plan(self, source: Source, declared: Declaration, *, prune: bool = False) -> Plan:
+        names = {one.name for one in self.known}
+        lost = [one for one in self.known if prune and one.name not in str(declared.networks)]
+        return Plan(
+            removed_networks=tuple(lost),
+            changed=tuple((one, "gateway is 1, not 2") for one in self.known if self.differs),
+            networks=tuple(one for one in declared.networks if one.name not in names),
+        )
+
+    def refuse_changed(self, plan: Plan) -> None:
+        if plan.changed:
+            raise Conflict("network 'lan' is there with other settings", "macvnet rm lan")
+
+    def apply(
+        self, file_id: str, plan: Plan, report: Callable[[str, MacvnetError | None], None]
+    ) -> None:
+        self.asked.append(("apply", file_id, [one.name for one in plan.networks]))
+        for one in plan.networks:
+            bad = one.name in self.busy
+            report(f"network {one.name}", Conflict("it is there", "macvnet ls") if bad else None)
 
     def connect_many(
         self,
