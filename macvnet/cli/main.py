@@ -25,6 +25,7 @@ COMMANDS = {
     "apply": ("macvnet.cli.declaring", "Make the networks and endpoints that a file declares."),
     "diff": ("macvnet.cli.declaring", "Show what apply would do with a file."),
     "export": ("macvnet.cli.declaring", "Print networks and endpoints as a file for apply."),
+    "import": ("macvnet.cli.importing", "Print Docker's or Podman's networks as such a file."),
     "check": ("macvnet.cli.checking", "Compare what is recorded with what the kernel has."),
     "repair": ("macvnet.cli.checking", "Mend what check finds, where that is safe."),
     "restore": ("macvnet.cli.restoring", "Make again what is missing, after a reboot."),

@@ -258,6 +258,8 @@ def _removals(reader: Reader, declared: Declaration) -> Plan:
             stale.append(keys.applied(declared.id, ENDPOINT, thing))
         elif (network.name, str(endpoint.owner)) not in listed[ENDPOINT]:
             endpoints.append((network, endpoint))
+    # Settings go after the networks that have them.
+    networks.sort(key=lambda each: each.config_only)
     return Plan(tuple(endpoints), tuple(reservations), tuple(networks), stale=tuple(stale))
 
 
