@@ -18,6 +18,7 @@ ENDPOINTS = "endpoint/"
 MADE_LINKS = "link/"
 RUNS = "run/"
 SEGMENTS = "segment/"
+APPLIED = "applied/"
 
 
 def network(network_id: str) -> str:
@@ -123,14 +124,14 @@ def kept(network_id: str, owner: str = "") -> str:
 
 def applied(file_id: str, kind: str = "", thing: str = "") -> str:
     """What a file of ``apply`` has made, by the ID that the file has."""
-    base = f"applied/{file_id}/"
+    base = f"{APPLIED}{file_id}/"
     return f"{base}{kind}/{_part(thing)}" if kind else base
 
 
-def applied_thing(key: str) -> tuple[str, str]:
-    """Kind and ID of what a key of ``applied`` names."""
-    _, _, kind, thing = key.split("/")
-    return kind, _whole(thing)
+def applied_thing(key: str) -> tuple[str, str, str]:
+    """File, kind and ID of what a key of ``applied`` names."""
+    _, file_id, kind, thing = key.split("/")
+    return file_id, kind, _whole(thing)
 
 
 def _part(text: str) -> str:

@@ -53,7 +53,7 @@ def apply(ctx: Context, file_id: str, plan: Plan, report: Report) -> None:
         except MacvnetError as error:
             report(with_network, error)
         else:
-            run.claim(NETWORK, [made.network.id])
+            run.remember(NETWORK, [made.network.id])
             report(with_network, None)
     run.reserve([entry for entry, text in plan.reservations], plan)
     run.connect([entry for entry, _ in plan.endpoints], plan)
@@ -67,7 +67,7 @@ class _Run:
         self.file_id = file_id
         self.report = report
 
-    def claim(self, kind: str, things: Sequence[str]) -> None:
+    def remember(self, kind: str, things: Sequence[str]) -> None:
         """Remember what the file has made."""
         if self.file_id and things:
 
@@ -127,7 +127,7 @@ class _Run:
                 self.report(label, error)
         outcomes = keeping.reserve(self.ctx, [wish for _, wish in wishes]) if wishes else []
         kept = [one for one in outcomes if isinstance(one, Kept)]
-        self.claim(RESERVATION, [planning.kept_id(one) for one in kept])
+        self.remember(RESERVATION, [planning.kept_id(one) for one in kept])
         for (label, _), outcome in zip(wishes, outcomes, strict=True):
             self._told(label, outcome)
 
@@ -164,7 +164,7 @@ class _Run:
             try:
                 connect_many(self.ctx, asked, told, atomic=False, dry_run=False)
             finally:
-                self.claim(ENDPOINT, joined)
+                self.remember(ENDPOINT, joined)
 
 
 def _forget(tx: Transaction, key: str) -> None:

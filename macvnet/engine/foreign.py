@@ -59,10 +59,10 @@ def convert(runtime: str, documents: list[Any]) -> Foreign:
     for number, document in enumerate(documents, 1):
         try:
             name = _text(document["Name" if runtime == "docker" else "name"])
-            rules.check_name(name)
-            if any(request.name == name for request in requests):
-                raise _Unfit("another one has its name")
             request, said = read(document)
+            rules.check_name(name)
+            if any(other.name == name for other in requests):
+                raise _Unfit("another one has its name")
             entries += _kept(document, name, runtime, request)
         except _Unfit as unfit:
             notes.append(f"network {quoted(name)} is left out: {unfit}")

@@ -119,6 +119,7 @@ SHAPE = {
     "links": [_MADE],
     "endpoints": [_ENDPOINT],
     "reservations": [_KEPT],
+    "applied": [[str]],
 }
 _AGAIN = "macvnet state export >FILE, on the host that it comes from"
 LARGEST = 1 << 28
@@ -149,6 +150,8 @@ def import_(ctx: Context, text: str, *, dry_run: bool = False) -> Imported:
     by_id = {network.id: network for network in networks}
     for item in document["reservations"]:
         _keep(scratch, item, by_id)
+    for item in document["applied"]:
+        _made_by_file(scratch, item)
     same = document["host"] == here
     endpoints = [_endpoint(scratch, item, by_id, same) for item in document["endpoints"]]
     if dry_run:
@@ -309,6 +312,13 @@ def _endpoint(
     except MacvnetError as error:
         raise InvalidRequest(f"{where}: {error.message}", _AGAIN) from None
     return endpoint
+
+
+def _made_by_file(scratch: Store, item: list[str]) -> None:
+    """What a file of ``apply`` has made: nothing comes of it unless that has just this ID."""
+    if len(item) != 3 or "/" in item[0] + item[1]:
+        raise InvalidRequest("what the document says of applied files is damaged", _AGAIN)
+    scratch.transact(lambda tx: tx.put(keys.applied(*item), {}))
 
 
 def _keep(scratch: Store, item: dict[str, Any], networks: dict[str, Network]) -> None:

@@ -32,7 +32,7 @@ class Plan(NamedTuple):
 
     ``changed`` are networks that are there with other settings, in words: no
     step leads there. ``replaced`` are the endpoints that stand in the way of
-    ``endpoints``. ``stale`` are claims of things that are gone.
+    ``endpoints``. ``stale`` are keys of what the file has made and is gone.
     """
 
     removed_endpoints: tuple[tuple[Network, Endpoint], ...] = ()
@@ -216,18 +216,18 @@ def _judge_entry(
                 )
 
 
-def claims(reader: Reader, file_id: str) -> dict[str, list[str]]:
+def made_by(reader: Reader, file_id: str) -> dict[str, list[str]]:
     """What the file of that ID has made: kind to IDs."""
     found: dict[str, list[str]] = {NETWORK: [], RESERVATION: [], ENDPOINT: []}
     for key, _ in reader.scan(keys.applied(file_id)):
-        kind, thing = keys.applied_thing(key)
+        _, kind, thing = keys.applied_thing(key)
         found.setdefault(kind, []).append(thing)
     return found
 
 
 def _removals(reader: Reader, declared: Declaration) -> Plan:
-    """What the same file has made, and does not declare any more; claims of what is gone."""
-    made = claims(reader, declared.id)
+    """What the same file has made, and does not declare any more; keys of what is gone."""
+    made = made_by(reader, declared.id)
     stale: list[str] = []
     endpoints, reservations, networks = [], [], []
     names = {request.name for request in declared.networks}
@@ -272,7 +272,7 @@ def _kept_by_id(reader: Reader, thing: str) -> Kept | None:
 
 
 def kept_id(kept: Kept) -> str:
-    """What a reservation is claimed by."""
+    """What tells one reservation from all others."""
     return f"{kept.network} {kept.id} {kept.owner}"
 
 

@@ -414,3 +414,23 @@ def test_diff_and_apply_print_the_steps(
     file.write_text("[networks.lan]\n")
     assert macvnet("apply", "--prune", str(file)).status == 3
     assert macvnet("apply", str(tmp_path / "none")).status == 4
+
+
+def test_import_prints_a_file_from_what_others_printed(macvnet: Macvnet, tmp_path: Path) -> None:
+    document = {
+        "Name": "lan", "Driver": "macvlan", "IPAM": {"Config": [{"Subnet": "192.0.2.0/24"}]},
+        "Options": {"parent": "eth0"},
+    }  # fmt: skip
+    file = tmp_path / "docker.json"
+    file.write_text(json.dumps([document, {"Name": "host", "Driver": "host"}]))
+    said = macvnet("import", "docker", str(file))
+    assert said.status == 0
+    assert said.out == (
+        '[networks.lan]\ndriver = "macvlan"\nsubnet = "192.0.2.0/24"\nopt = { parent = "eth0" }\n'
+    )
+    assert said.err == "macvnet: note: network 'host' is left out: its driver is 'host'\n"
+    assert macvnet("import", "podman", str(file)).status == 3
+    file.write_text("{")
+    assert macvnet("import", "docker", str(file)).status == 3
+    dicker = macvnet("import", "dicker")
+    assert (dicker.status, dicker.err.splitlines()[1]) == (3, "hint: macvnet import docker")

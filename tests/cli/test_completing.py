@@ -239,6 +239,12 @@ def test_another_state_that_the_line_names(state: State, tmp_path: Path) -> None
     assert offered(f"rm --config {config} |") == ["lab", "lan", "plan"]
 
 
+def test_runtimes_to_import_from_and_files() -> None:
+    assert offered("import |") == ["docker", "podman"]
+    for line in ("import docker |", "apply |", "diff --prune |"):
+        assert ask(line) == Answer(FILES)
+
+
 def test_reservations_of_the_network_to_end(state: State) -> None:
     def keep(tx: Transaction) -> None:
         for name in ("web", "db"):
