@@ -142,11 +142,11 @@ def apply(invocation: Invocation, /, file: str, prune: bool | None, dry_run: boo
     source, declared = _read(file, prune=bool(prune))
     with invocation.engine() as engine:
         plan = engine.plan(source, declared, prune=bool(prune))
+        engine.refuse_changed(plan)
         changes = tuple(plan.changes())
         if dry_run:
             invocation.changes(changes)
             return 0
-        engine.refuse_changed(plan)
         invocation.changes(changes)
         flush()
         tally = _Tally(invocation, len(changes))

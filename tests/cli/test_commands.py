@@ -406,6 +406,7 @@ def test_diff_and_apply_print_the_steps(
     engine.differs = True
     refused = macvnet("apply", str(file))
     assert (refused.status, refused.out) == (5, "")
+    assert macvnet("apply", "--dry-run", str(file)).status == 5
     assert macvnet("diff", str(file)).out.startswith("change network lan: gateway is 1, not 2\n")
     engine.differs = False
     file.write_text('id = "office"\n')

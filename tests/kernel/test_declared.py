@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.kernel.steps import CONFLICT, LAN, REQUEST, create, join, networks, refused
 from tests.lab import Host, Lab, Result
 
@@ -126,6 +128,29 @@ def test_varied_networks_are_exported_and_made_again(lab: Lab) -> None:
     apply(lab.host, text).checked()
     assert exported(lab.host) == text
     assert web.addresses("eth1") == before and web.mac("eth1") == "02:00:5e:00:53:01"
+
+
+@pytest.mark.needs("vlan", "dummy", "ipvlan")
+def test_networks_whose_links_macvnet_makes(lab: Lab) -> None:
+    """A subnet that macvnet chose is exported, so that it is the same again."""
+    create(lab.host, "v50", "--subnet=192.168.50.0/24", "-d", "ipvlan", "-o", "parent=eth0.50")
+    create(lab.host, "alone", "--ipv6")
+    web = lab.named("web")
+    join(lab.host, web, "alone")
+    text = exported(lab.host)
+    assert text.count("subnet =") == 2 and "id =" not in text
+    chosen = text.replace(
+        text.partition("[networks.alone]")[2].partition("\n\n")[0], "\nipv6 = true"
+    )
+    assert chosen.count("subnet =") == 1 and unchanged(lab.host, chosen)
+    before = web.addresses()
+    lab.host.macvnet("disconnect", "alone", "netns:web").checked()
+    lab.host.macvnet("rm", "v50", "alone").checked()
+    assert "eth0.50" not in lab.host.links()
+    apply(lab.host, text).checked()
+    assert exported(lab.host) == text and web.addresses() == before
+    assert "eth0.50" in lab.host.links()
+    lab.host.macvnet("check").checked()
 
 
 def test_only_what_the_same_file_has_made_is_pruned(lab: Lab) -> None:
