@@ -18,6 +18,8 @@ ENDPOINTS = "endpoint/"
 MADE_LINKS = "link/"
 RUNS = "run/"
 SEGMENTS = "segment/"
+KEPT = "kept/"
+APPLIED = "applied/"
 
 
 def network(network_id: str) -> str:
@@ -119,6 +121,23 @@ def leases(segment_name: str, family: int) -> str:
 def lease(segment_name: str, address: Address) -> str:
     """Who holds an address in a segment."""
     return leases(segment_name, address.family) + address.key
+
+
+def kept(network_id: str, owner: str = "") -> str:
+    """What is reserved for an owner in a network, whether its container is up or not."""
+    return f"{KEPT}{network_id}/{_part(owner)}"
+
+
+def applied(file_id: str, kind: str = "", thing: str = "") -> str:
+    """What a file of ``apply`` has made, by the ID that the file has."""
+    base = f"{APPLIED}{file_id}/"
+    return f"{base}{kind}/{_part(thing)}" if kind else base
+
+
+def applied_thing(key: str) -> tuple[str, str, str]:
+    """File, kind and ID of what a key of ``applied`` names."""
+    _, file_id, kind, thing = key.split("/")
+    return file_id, kind, _whole(thing)
 
 
 def _part(text: str) -> str:

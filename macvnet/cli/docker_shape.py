@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from macvnet.engine import Engine
+    from macvnet.kept import Kept
     from macvnet.model import Endpoint, Network, Pool
 
 SATURATED = (1 << 64) - 1
@@ -158,6 +159,14 @@ def _beyond(engine: Engine, network: Network, endpoints: Sequence[Endpoint]) -> 
             for pool in _docker_order(network.pools)
         ],
         "Endpoints": [_endpoint(one, engine.present(one)) for one in endpoints],
+        "Reservations": [_reservation(one) for one in engine.reservations(network)],
+    }
+
+
+def _reservation(kept: Kept) -> dict[str, Any]:
+    return {
+        "Target": str(kept.owner),
+        "Addresses": [str(address) for _, address in kept.addresses],
     }
 
 

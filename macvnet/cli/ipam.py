@@ -60,7 +60,8 @@ def status(invocation: Invocation, /, networks: tuple[str, ...], format: str) ->
 
     Used are those that endpoints hold, whether the container is there or not.
     Reserved are gateways, auxiliary addresses, the subnet's first address and
-    broadcast address, and this host's own. Excluded ones are given out with --ip
+    broadcast address, this host's own, and what 'macvnet reserve' keeps for a
+    container that does not have it now. Excluded ones are given out with --ip
     only: those outside of the ranges, and --exclude. Free ones are given out by
     themselves.
     """

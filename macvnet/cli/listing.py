@@ -67,7 +67,9 @@ def ls(
         if said := templates.note(chosen):
             invocation.note(said)
     with invocation.engine() as engine:
-        tests = filters.for_ls(filter, lambda network: bool(engine.endpoints(network)))
+        tests = filters.for_ls(
+            filter, lambda network: bool(engine.endpoints(network) or engine.reservations(network))
+        )
         networks = [network for network in engine.networks() if filters.keeps(tests, network)]
     networks.sort(key=filters.natural_order)
     rows = [docker_shape.listed(one, one.id if no_trunc else one.id[:12]) for one in networks]

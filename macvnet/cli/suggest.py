@@ -110,6 +110,14 @@ def connected(ctx: click.Context, param: click.Parameter, typed: str) -> Items:
     return _items(suggesting.connected(ctx.obj.reader, network, typed))
 
 
+def reserved(ctx: click.Context, param: click.Parameter, typed: str) -> Items:
+    """Who has a reservation in the network on the line."""
+    from macvnet.engine import suggesting
+
+    network = suggesting.network(ctx.obj.reader, (ctx.params.get("network") or ("",))[0])
+    return _items(suggesting.reserved(ctx.obj.reader, network, typed)) if network else []
+
+
 def addresses(family: int) -> Source:
     """The next few free addresses of the network on the line, or of the only one there is."""
 

@@ -13,23 +13,28 @@ from typing import TYPE_CHECKING, Any
 from macvnet import keys
 from macvnet.engine import lookup
 from macvnet.engine.context import Context
-from macvnet.errors import Conflict, NotFound
+from macvnet.errors import Conflict, MacvnetError, NotFound
 from macvnet.model import Change, CreateRequest, Endpoint, EndpointRequest, Network
 from macvnet.settings import Settings
 
 if TYPE_CHECKING:
+    from macvnet.declared import Declaration
     from macvnet.engine.accounting import Next, Place, PoolCounts
     from macvnet.engine.checking import Difference
     from macvnet.engine.connect import Connected
     from macvnet.engine.connecting_many import Report as ReportConnected
     from macvnet.engine.create import Created
+    from macvnet.engine.declaring import Source
+    from macvnet.engine.describing import Described
     from macvnet.engine.disconnecting_many import Report as ReportDisconnected
     from macvnet.engine.importing import Imported
     from macvnet.engine.overview import Branch
+    from macvnet.engine.planning import Plan
     from macvnet.engine.repairing import Repaired
     from macvnet.engine.restoring import Report as ReportRestored
     from macvnet.engine.restoring import Restored
     from macvnet.engine.traffic import Watcher
+    from macvnet.kept import Kept
     from macvnet.runtimes import Target
     from macvnet.store import Store
 
@@ -200,7 +205,7 @@ class Engine:
         return [self.network(term) for term in terms] or None
 
     def prunable(self, *, dry_run: bool = False) -> list[Network]:
-        """Networks that nothing is connected to, and for which no lease is kept.
+        """Networks that nothing is connected to, and for which no lease is kept or reserved.
 
         Configuration networks stay (docker's rule). Deaths seen are recorded.
         """
@@ -210,6 +215,7 @@ class Engine:
             network
             for network in self.networks()
             if not network.config_only
+            and not self.reservations(network)
             and not any(
                 needed(self._ctx, endpoint, dry_run=dry_run) for endpoint in self.endpoints(network)
             )
@@ -280,6 +286,61 @@ class Engine:
         from macvnet.engine.disconnect import detach
 
         return detach(self._ctx, container, terms, dry_run=dry_run)
+
+    def reservations(self, network: Network) -> list[Kept]:
+        """What is reserved in a network, by owner."""
+        return lookup.kept_in_network(self._ctx.reader, network.id)
+
+    def reserve(
+        self, term: str, container: str, ip: str = "", ip6: str = "", *, dry_run: bool = False
+    ) -> tuple[Kept, Change]:
+        """Keep addresses for a container, whether it is up or not; those not given are chosen."""
+        from macvnet.engine import keeping
+
+        network = self.network(term)
+        wish = keeping.judged(network, keeping.owner_of(self._ctx, container), ip, ip6)
+        [outcome] = keeping.reserve(self._ctx, [wish], dry_run=dry_run)
+        if isinstance(outcome, MacvnetError):
+            raise outcome
+        return outcome, keeping.change("create", network, outcome)
+
+    def unreserve(self, term: str, container: str, *, dry_run: bool = False) -> Change:
+        """End a reservation; NotFound where there is none."""
+        from macvnet.engine import keeping
+
+        network = self.network(term)
+        owner = keeping.recorded_owner(self._ctx, network, container)
+        [outcome] = keeping.unreserve(self._ctx, [(network, owner)], dry_run=dry_run)
+        if isinstance(outcome, MacvnetError):
+            raise outcome
+        return keeping.change("remove", network, outcome)
+
+    def describe(self, terms: Sequence[str] = ()) -> Described:
+        """Networks, reservations and endpoints, of some networks or of all, as a declaration."""
+        from macvnet.engine.describing import describe
+
+        chosen = [self.network(term) for term in terms] or self.networks()
+        return describe(self._ctx.reader, chosen)
+
+    def plan(self, source: Source, declared: Declaration, *, prune: bool = False) -> Plan:
+        """What the state lacks of a declaration. Nothing is changed."""
+        from macvnet.engine.planning import plan
+
+        return plan(self._ctx, source, declared, prune=prune)
+
+    def refuse_changed(self, plan: Plan) -> None:
+        """Conflict where a plan asks for networks that are there with other settings."""
+        from macvnet.engine.applying import refuse_changed
+
+        refuse_changed(plan)
+
+    def apply(
+        self, file_id: str, plan: Plan, report: Callable[[str, MacvnetError | None], None]
+    ) -> None:
+        """Carry out a plan; ``report`` is told of each step and its error."""
+        from macvnet.engine.applying import apply
+
+        apply(self._ctx, file_id, plan, report)
 
     def connect_many(
         self,

@@ -19,6 +19,7 @@ from macvnet.ipam import segment as in_segment
 from macvnet.ipam.counting import Counts, count
 from macvnet.ipam.runs import Runs
 from macvnet.ipam.segment import Holder, PoolEntry, containing, lease_holder
+from macvnet.kept import Kept
 from macvnet.kernel import interfaces
 from macvnet.model import ACTIVE, Endpoint, Network, Pool
 from macvnet.records import NamedTuple
@@ -84,12 +85,18 @@ def status(reader: Reader, networks: Sequence[Network]) -> list[PoolCounts]:
 
 
 def _claims(reader: Reader) -> dict[str, list[Address]]:
-    """Gateways and auxiliary addresses of all networks, by segment."""
+    """Gateways, auxiliary addresses and reservations of all networks, by segment."""
     found: dict[str, list[Address]] = {}
+    segments: dict[str, str] = {}
     for _, record in reader.scan(keys.NETWORKS):
+        segments[record["id"]] = record["segment"]
         for pool in record["pools"]:
             texts = [*pool["aux"].values(), *filter(None, [pool["gateway"]])]
             found.setdefault(record["segment"], []).extend(map(Address.parse, texts))
+    for _, record in reader.scan(keys.KEPT):
+        kept = Kept.from_json(record)
+        if kept.network in segments:
+            found.setdefault(segments[kept.network], []).extend(a for _, a in kept.addresses)
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from macvnet import keys
 from macvnet.drivers import driver
-from macvnet.engine import election, endpoint_link, lookup, made_links, parent_search
+from macvnet.engine import election, endpoint_link, keeping, lookup, made_links, parent_search
 from macvnet.engine.context import Context
 from macvnet.engine.endpoint_link import Inside
 from macvnet.engine.liveness import alive, members_of
@@ -35,6 +35,8 @@ DOWN = "endpoint-link-down"
 NO_ADDRESS = "address-missing"
 WRONG_ROUTE = "wrong-route"
 NO_RECORD = "link-without-record"
+NOT_HELD = "reservation-without-lease"
+NOT_RESERVED = "lease-without-reservation"
 
 
 class Difference(NamedTuple):
@@ -76,6 +78,12 @@ def _network(ctx: Context, network: Network) -> Iterator[Difference]:
     yield from _parent(ctx, network, parent)
     for endpoint in lookup.endpoints_of_network(ctx.reader, network.id):
         yield from _endpoint(ctx, network, endpoint, parent.link)
+    for kept, address in keeping.unheld(ctx.reader, network):
+        text = f"the address {address}, which is reserved for it, is not held"
+        yield Difference(NOT_HELD, f"{kept.owner} in network {network.name}", text, network)
+    for owner, address in keeping.unrecorded(ctx.reader, network):
+        text = f"the address {address} is held for it, and is not reserved"
+        yield Difference(NOT_RESERVED, f"{owner} in network {network.name}", text, network)
 
 
 def _parent(ctx: Context, network: Network, found: Found) -> Iterator[Difference]:

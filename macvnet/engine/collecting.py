@@ -147,7 +147,10 @@ def reclaim(ctx: Context, network: Network) -> bool:
         if alive(ctx, endpoint):
             continue
         returns = endpoint.owner.returns
-        asked = any(assigned.explicit for assigned in endpoint.addresses)
+        asked = any(
+            assigned.explicit or _is_kept(ctx, network, assigned.address)
+            for assigned in endpoint.addresses
+        )
         waiting = endpoint.sandbox.boot_id != ctx.boot_id and not restored(ctx)
         if returns and (asked or waiting):
             continue
@@ -158,6 +161,12 @@ def reclaim(ctx: Context, network: Network) -> bool:
     ctx.note(f"the lease of {longest.owner}, which is gone, was freed for another")
     roll_back(ctx, longest)
     return True
+
+
+def _is_kept(ctx: Context, network: Network, address: Address) -> bool:
+    """Whether an address is reserved: it would not become free."""
+    holder = lease_holder(ctx.reader, network.segment, address)
+    return holder is not None and holder.kept is not None
 
 
 def _in_segment(ctx: Context, network: Network) -> list[Endpoint]:

@@ -52,6 +52,10 @@ def _document(tx: Transaction) -> dict[str, Any]:
         "networks": [_network(tx, each) for each in networks],
         "links": [_link(each) for each in links if kept.intersection(each.users)],
         "endpoints": [each.to_json() for each in endpoints],
+        "applied": [list(keys.applied_thing(key)) for key, _ in tx.scan(keys.APPLIED)],
+        "reservations": [
+            kept.to_json() for each in networks for kept in lookup.kept_in_network(tx, each.id)
+        ],
     }
 
 

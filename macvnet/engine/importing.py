@@ -21,6 +21,8 @@ from macvnet.errors import Conflict, InvalidRequest, MacvnetError
 from macvnet.ipam import allocation, defaults, pairing
 from macvnet.ipam.installing import install_pools
 from macvnet.ipam.plan import PoolPlan
+from macvnet.ipam.segment import lease_holder
+from macvnet.kept import Kept
 from macvnet.model import (
     ACTIVE,
     JOINED,
@@ -107,6 +109,7 @@ _ENDPOINT = {
     "explicit_mac": bool,
     "dead_since": float,
 }
+_KEPT = {"id": str, "network": str, "owner": {"runtime": str, "name": str}, "addresses": [[str]]}
 _MADE = {"name": str, "kind": str, "lower_name": str, "vlan_id": int}
 SHAPE = {
     **dict.fromkeys(("format", "macvnet", "exported", "installation"), str),
@@ -115,6 +118,8 @@ SHAPE = {
     "networks": [{"record": _NETWORK, "request": _REQUEST}],
     "links": [_MADE],
     "endpoints": [_ENDPOINT],
+    "reservations": [_KEPT],
+    "applied": [[str]],
 }
 _AGAIN = "macvnet state export >FILE, on the host that it comes from"
 LARGEST = 1 << 28
@@ -143,6 +148,10 @@ def import_(ctx: Context, text: str, *, dry_run: bool = False) -> Imported:
     for item in document["links"]:
         _intend(scratch, item, networks)
     by_id = {network.id: network for network in networks}
+    for item in document["reservations"]:
+        _keep(scratch, item, by_id)
+    for item in document["applied"]:
+        _made_by_file(scratch, item)
     same = document["host"] == here
     endpoints = [_endpoint(scratch, item, by_id, same) for item in document["endpoints"]]
     if dry_run:
@@ -305,13 +314,56 @@ def _endpoint(
     return endpoint
 
 
+def _made_by_file(scratch: Store, item: list[str]) -> None:
+    """What a file of ``apply`` has made: nothing comes of it unless that has just this ID."""
+    if len(item) != 3 or "/" in item[0] + item[1]:
+        raise InvalidRequest("what the document says of applied files is damaged", _AGAIN)
+    scratch.transact(lambda tx: tx.put(keys.applied(*item), {}))
+
+
+def _keep(scratch: Store, item: dict[str, Any], networks: dict[str, Network]) -> None:
+    spelled = f"{item['owner']['runtime']}:{item['owner']['name']}"
+    where = f"the reservation for {quoted(spelled)} in the document"
+    network = networks.get(item["network"])
+    good = network is not None and item["owner"]["runtime"] in runtimes.table()
+    if network is None or not good or not all(len(pair) == 2 for pair in item["addresses"]):
+        raise InvalidRequest(f"{where} is damaged: it is in no network of it", _AGAIN)
+    owner = runtimes.table()[item["owner"]["runtime"]].owner(item["owner"]["name"])
+    try:
+        kept = Kept.from_json(item)
+        scratch.transact(lambda tx: _record_kept(tx, network, kept))
+    except ValueError as error:
+        raise InvalidRequest(f"{where} is damaged: {str(error)[:200]}", _AGAIN) from None
+    except KeyTaken:
+        raise InvalidRequest(f"{where} has what another one has too", _AGAIN) from None
+    except MacvnetError as error:
+        raise InvalidRequest(f"{where}: {error.message}", _AGAIN) from None
+    if not owner.returns or {p.family for p in network.pools} != {
+        address.family for _, address in kept.addresses
+    }:
+        raise InvalidRequest(f"{where} is damaged: it is none that can be made", _AGAIN)
+
+
+def _record_kept(tx: Transaction, network: Network, kept: Kept) -> None:
+    for pool_id, address in kept.addresses:
+        pool = next((pool for pool in network.pools if pool.id == pool_id), None)
+        if pool is None:
+            raise Conflict(f"the address {address} is of no pool of its network")
+        allocation.acquire(tx, network.segment, network.name, pool, address, "", (), kept.claim)
+    tx.create(keys.kept(network.id, str(kept.owner)), kept.to_json())
+
+
 def _record(tx: Transaction, network: Network, endpoint: Endpoint) -> None:
     for assigned in endpoint.addresses:
         pool = next((pool for pool in network.pools if pool.id == assigned.pool), None)
         if pool is None or assigned.prefixlen != pool.subnet.prefixlen:
             raise Conflict(f"the address {assigned.cidr} is of no pool of its network")
         wanted: Address = assigned.address
-        allocation.acquire(tx, network.segment, network.name, pool, wanted, endpoint.id)
+        holder = lease_holder(tx, network.segment, wanted)
+        # Whose it is under another name by now may have the address that is kept for that name.
+        own = holder is not None and holder.kept is not None and holder.kept[0] == network.id
+        kept = holder.kept if holder is not None and own else None
+        allocation.acquire(tx, network.segment, network.name, pool, wanted, endpoint.id, (), kept)
     if endpoint.mac and driver(network.driver).has_own_mac(network.link):
         tx.create(keys.mac(endpoint.mac_scope, endpoint.mac), {"endpoint": endpoint.id})
     if tx.get(keys.endpoint(endpoint.id)) is not None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from macvnet import keys
 from macvnet.errors import Conflict, InvalidRequest, NotFound
 from macvnet.model import Endpoint, MadeLink, Network
 from macvnet.store import Reader
 from macvnet.text import nearest, quoted
+
+if TYPE_CHECKING:
+    from macvnet.kept import Kept
 
 ID_LENGTH = 64
 PREFIX_SHORTEST = 4
@@ -68,6 +73,23 @@ def endpoint(reader: Reader, endpoint_id: str) -> Endpoint | None:
     """The endpoint of that ID, or None."""
     record = reader.get(keys.endpoint(endpoint_id))
     return Endpoint.from_json(record) if record else None
+
+
+def kept(reader: Reader, network_id: str, owner: str) -> Kept | None:
+    """What is reserved for an owner in a network, or None."""
+    record = reader.get(keys.kept(network_id, owner))
+    if record is None:
+        return None
+    from macvnet.kept import Kept
+
+    return Kept.from_json(record)
+
+
+def kept_in_network(reader: Reader, network_id: str) -> list[Kept]:
+    """Every reservation in a network, by owner."""
+    from macvnet.kept import Kept
+
+    return [Kept.from_json(record) for _, record in reader.scan(keys.kept(network_id))]
 
 
 def _indexed(reader: Reader, prefix: str) -> list[Endpoint]:

@@ -47,6 +47,10 @@ def finish(ctx: Context, network: Network) -> None:
         if stays:
             ctx.note(stays)
         ctx.store.transact(lambda tx: tx.delete(keys.made_link(name)), durable=False)
+    if ctx.store.scan(keys.kept(network.id), limit=1):
+        from macvnet.engine.keeping import drop_all
+
+        drop_all(ctx, network)
     uninstall_pools(ctx.store, network.segment, network)
 
     def end(tx: Transaction) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from macvnet.drivers import driver
-from macvnet.engine import checking, election, endpoint_link, lookup, parent_search
+from macvnet.engine import checking, election, endpoint_link, keeping, lookup, parent_search
 from macvnet.engine.checking import Difference
 from macvnet.engine.context import Context
 from macvnet.engine.endpoint_link import Inside
@@ -218,6 +218,11 @@ def _orphan(ctx: Context, difference: Difference) -> None:
         ctx.netlink.change(links.delete(ifindex, link.name, nsid=number))
 
 
+def _reservations(ctx: Context, difference: Difference) -> None:
+    if difference.network is not None:
+        keeping.mend(ctx, difference.network)
+
+
 MENDERS: dict[str, Callable[..., None]] = {
     checking.UNFINISHED: _finish,
     checking.LINK_MISSING: _parent,
@@ -233,4 +238,6 @@ MENDERS: dict[str, Callable[..., None]] = {
     checking.NO_ADDRESS: _in_place(_addresses),
     checking.WRONG_ROUTE: _route,
     checking.NO_RECORD: _orphan,
+    checking.NOT_HELD: _reservations,
+    checking.NOT_RESERVED: _reservations,
 }

@@ -48,7 +48,7 @@ def judge(network: Network, driver: Driver, request: EndpointRequest) -> Wanted:
     addresses = {}
     for family, text in ((IPV4, request.ip), (IPV6, request.ip6)):
         if text:
-            addresses[family] = _address(network, family, text)
+            addresses[family] = address_in(network, family, text)
     for text in request.link_local:
         _link_local(text)
     sysctls = endpoint_sysctls(options.get(SYSCTLS_OPTION, ""))
@@ -66,7 +66,8 @@ def _mac(network: Network, driver: Driver, text: str) -> str:
     return rules.check_mac(text)
 
 
-def _address(network: Network, family: int, text: str) -> Address:
+def address_in(network: Network, family: int, text: str) -> Address:
+    """What ``--ip`` or ``--ip6`` says, as an address of the network; InvalidRequest otherwise."""
     flag = FLAGS[family]
     try:
         address = Address.parse(text.strip())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 from macvnet import chance, keys
 from macvnet.addresses import IPV4, IPV6, Address
 from macvnet.digest import sha256
 from macvnet.drivers import Driver
+from macvnet.engine import lookup
 from macvnet.engine.lookup import endpoint as recorded_endpoint
 from macvnet.engine.lookup import endpoints_of_network
 from macvnet.engine.recording import forget, remember
@@ -19,6 +21,9 @@ from macvnet.ipam.segment import lease_holder
 from macvnet.kernel.links import LinkInfo
 from macvnet.model import ACTIVE, RESERVED, Assigned, Endpoint, Network, Owner, SandboxId
 from macvnet.store import KeyTaken, Transaction
+
+if TYPE_CHECKING:
+    from macvnet.kept import Kept
 
 MAC_ATTEMPTS = 16
 
@@ -73,8 +78,9 @@ class Reservation:
             if current is not None:
                 preferred.update({a.address.family: a.address for a in current.addresses})
                 forget(tx, network, current)
+        kept = self._kept(tx, network)
         addresses = tuple(
-            self._address(tx, network, family, preferred.get(family))
+            self._address(tx, network, family, preferred.get(family), kept)
             for family in (IPV4, IPV6)
             if any(pool.family == family for pool in network.pools)
         )
@@ -163,19 +169,50 @@ class Reservation:
             return False
         return True
 
+    def _kept(self, tx: Transaction, network: Network) -> Kept | None:
+        """What is reserved for the owner. Conflict where something else is asked for."""
+        if not self.owner.returns:
+            return None
+        kept = lookup.kept(tx, network.id, str(self.owner))
+        if kept is None:
+            return None
+        for family, wanted in self.wanted.addresses.items():
+            own = kept.address(family)
+            if own not in (None, wanted):
+                raise Conflict(
+                    f"{own} is reserved for {self.owner} in network {network.name!r}, and {wanted} "
+                    "is another address",
+                    f"leave it out, or macvnet unreserve {network.name} {self.owner}",
+                )
+        return kept
+
     def _address(
-        self, tx: Transaction, network: Network, family: int, preferred: Address | None
+        self,
+        tx: Transaction,
+        network: Network,
+        family: int,
+        preferred: Address | None,
+        kept: Kept | None,
     ) -> Assigned:
         pools = [pool for pool in network.pools if pool.family == family]
-        wanted = self.wanted.addresses.get(family)
+        own = kept.address(family) if kept else None
+        wanted = self.wanted.addresses.get(family) or own
+        claim = kept.claim if kept and own else None
         if wanted is not None:
-            _refuse_held(tx, network, wanted)
+            refuse_held(tx, network, wanted, claim)
         if wanted is None and preferred is not None:
             free = lease_holder(tx, network.segment, preferred) is None
             if free and preferred not in self.host_addresses:
                 wanted = preferred
         pool, address = allocation.acquire_any(
-            tx, network.segment, network.name, pools, wanted, self.endpoint_id, self.host_addresses
+            tx,
+            network.segment,
+            network.name,
+            pools,
+            wanted,
+            self.endpoint_id,
+            self.host_addresses,
+            claim,
         )
         explicit = family in self.wanted.addresses
         routed = not network.isolated and not self.driver.routes_on_link(network.link)
@@ -183,9 +220,22 @@ class Reservation:
         return Assigned(pool.id, address, pool.subnet.prefixlen, gateway, pool.onlink, explicit)
 
 
-def _refuse_held(tx: Transaction, network: Network, wanted: Address) -> None:
-    """An address that another target has: named as the user knows it, not by its endpoint."""
+def refuse_held(
+    tx: Transaction, network: Network, wanted: Address, claim: allocation.Claim | None = None
+) -> None:
+    """An address that another target has: named as the user knows it, not by its endpoint.
+
+    One that is only kept, under ``claim``, is not another's.
+    """
     holder = lease_holder(tx, network.segment, wanted)
+    if holder and holder.kept and not holder.endpoint and holder.kept != claim:
+        network_id, owner = holder.kept
+        kept_in = tx.get(keys.network(network_id))
+        name = Network.from_json(kept_in).name if kept_in else network_id[:12]
+        raise Conflict(
+            f"the address {wanted} is reserved for {owner} in network {name!r}",
+            f"leave the address out, or macvnet unreserve {name} {owner}",
+        )
     other = recorded_endpoint(tx, holder.endpoint) if holder and holder.endpoint else None
     record = tx.get(keys.network(other.network)) if other else None
     if other is not None and record is not None:

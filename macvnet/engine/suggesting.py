@@ -90,6 +90,25 @@ def connected(reader: Reader, of: Network | None, typed: str) -> list[Listed]:
     return list(found.values())
 
 
+def reserved(reader: Reader, of: Network, typed: str) -> list[Listed]:
+    """Who has a reservation in a network, and its addresses."""
+    rows = _ends(reader, keys.kept(of.id, typed), OWNERS)
+    found = [
+        Listed(
+            f"{record['owner']['runtime']}:{record['owner']['name']}",
+            " ".join(address for _, address in record["addresses"]),
+        )
+        for _, record in rows
+    ]
+    if typed and ":" not in typed:
+        for runtime in runtimes.table():
+            for one in reserved(reader, of, f"{runtime}:{typed}"):
+                name = one.name.removeprefix(f"{runtime}:")
+                if runtimes.stands_alone(runtime, name):
+                    found.append(Listed(name, one.about))
+    return found
+
+
 def _members(reader: Reader, of: Network) -> list[Listed] | None:
     """The owners of a network's endpoints with their addresses; None where they are many."""
     index = keys.endpoints_of_network(of.id)

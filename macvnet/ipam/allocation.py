@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING
 
 from macvnet import keys
-from macvnet.addresses import Address, Interval
+from macvnet.addresses import Address, Interval, Subnet
 from macvnet.errors import Conflict, Exhausted, InvalidRequest
 from macvnet.ipam.runs import OpenRuns, Runs
 from macvnet.ipam.segment import (
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from macvnet.store import Reader, Transaction
 
 Avoid = Callable[[Address], bool] | Container[Address]
+Claim = tuple[str, str]
+"""Whose a kept address is: a network's ID and an owner."""
 
 
 class Usage(NamedTuple):
@@ -45,12 +47,15 @@ def acquire(
     wanted: Address | None,
     endpoint_id: str,
     avoid: Avoid = (),
+    kept: Claim | None = None,
 ) -> Address | None:
     """Hold ``wanted``, or the lowest free address of the pool; None if it is full.
 
     ``avoid`` (a container of addresses, or a test) names those that must not
     be taken although nobody holds them, such as the host's own. Conflict when
     ``wanted`` cannot be had, InvalidRequest when it is not in the subnet.
+    ``kept`` is a claim that the address is then kept under, also when the
+    endpoint has left; one that is kept under it already can be had.
     """
     entry = pool_entry(tx, segment, pool.subnet, pool.id)
     if entry is None:
@@ -58,7 +63,11 @@ def acquire(
     avoided = _avoiding(avoid)
     run = None
     if wanted is not None:
-        _check_wanted(tx, segment, pool, wanted, avoided)
+        holder = lease_holder(tx, segment, wanted)
+        if holder and kept and holder.kept == kept and not (holder.endpoint or avoided(wanted)):
+            tx.put(keys.lease(segment, wanted), holder._replace(endpoint=endpoint_id).to_json())
+            return wanted
+        _check_wanted(pool, wanted, holder, avoided)
         chosen = wanted
     else:
         lowest = _lowest(tx, pool, avoided)
@@ -69,7 +78,8 @@ def acquire(
         if lowest is None:
             return None
         chosen, run = lowest
-    tx.create(keys.lease(segment, chosen), Holder(endpoint_id, pool.id, pool.subnet).to_json())
+    held = Holder(endpoint_id, pool.id, pool.subnet, kept=kept)
+    tx.create(keys.lease(segment, chosen), held.to_json())
     take(tx, entry, chosen, run)
     return chosen
 
@@ -82,6 +92,7 @@ def acquire_any(
     wanted: Address | None,
     endpoint_id: str,
     avoid: Avoid = (),
+    kept: Claim | None = None,
 ) -> tuple[Pool, Address]:
     """The same over the pools of one family, in order; Exhausted when all are full."""
     subnets = ", ".join(str(pool.subnet) for pool in pools)
@@ -93,7 +104,7 @@ def acquire_any(
                 f"choose one in {subnets}" if subnets else f"macvnet inspect {network_name}",
             )
     for pool in pools:
-        address = acquire(tx, segment, network_name, pool, wanted, endpoint_id, avoid)
+        address = acquire(tx, segment, network_name, pool, wanted, endpoint_id, avoid, kept)
         if address is not None:
             return pool, address
     raise Exhausted(
@@ -103,12 +114,45 @@ def acquire_any(
 
 
 def release(tx: Transaction, segment: str, address: Address, endpoint_id: str) -> None:
-    """Give an address back. Nothing happens unless this endpoint holds it."""
+    """Give an address back. Nothing happens unless this endpoint holds it.
+
+    One that is kept for an owner stays held, for that owner alone.
+    """
     holder = lease_holder(tx, segment, address)
     if holder is None or holder.endpoint != endpoint_id or holder.subnet is None:
         return
+    if holder.kept:
+        tx.put(keys.lease(segment, address), holder._replace(endpoint="").to_json())
+        return
+    _end(tx, segment, address, holder.pool, holder.subnet)
+
+
+def keep(tx: Transaction, segment: str, address: Address, claim: Claim) -> bool:
+    """Keep an address that an endpoint holds for an owner; False where none does, or for another.
+
+    What nobody holds is kept by ``acquire``, without an endpoint.
+    """
+    holder = lease_holder(tx, segment, address)
+    if holder is None or not holder.endpoint or holder.kept not in (None, claim):
+        return False
+    tx.put(keys.lease(segment, address), holder._replace(kept=claim).to_json())
+    return True
+
+
+def unkeep(tx: Transaction, segment: str, address: Address, claim: Claim) -> None:
+    """End a claim. The endpoint that has the address goes on; without one it is given back."""
+    holder = lease_holder(tx, segment, address)
+    if holder is None or holder.kept != claim or holder.subnet is None:
+        return
+    if holder.endpoint:
+        tx.put(keys.lease(segment, address), holder._replace(kept=None).to_json())
+        return
+    _end(tx, segment, address, holder.pool, holder.subnet)
+
+
+def _end(tx: Transaction, segment: str, address: Address, pool_id: str, subnet: Subnet) -> None:
     tx.delete(keys.lease(segment, address))
-    give_back(tx, pool_entry(tx, segment, holder.subnet, holder.pool), segment, address)
+    give_back(tx, pool_entry(tx, segment, subnet, pool_id), segment, address)
 
 
 def next_free(reader: Reader, pool: Pool, avoid: Avoid = ()) -> Address | None:
@@ -160,10 +204,9 @@ def give_back(tx: Transaction, entry: PoolEntry | None, segment: str, address: A
 
 
 def _check_wanted(
-    tx: Transaction,
-    segment: str,
     pool: Pool,
     wanted: Address,
+    holder: Holder | None,
     avoided: Callable[[Address], bool],
 ) -> None:
     subnet = pool.subnet
@@ -173,7 +216,6 @@ def _check_wanted(
     if wanted.value in subnet.reserved:
         kind = "broadcast" if wanted.value == subnet.broadcast else "network"
         raise Conflict(f"address '{wanted}' is the {kind} address of {subnet}", hint)
-    holder = lease_holder(tx, segment, wanted)
     if holder:
         raise Conflict(f"address '{wanted}' is in use, it is held by {holder}", hint)
     if avoided(wanted):

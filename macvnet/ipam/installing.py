@@ -189,12 +189,12 @@ def _check_reservable(
     reader: Reader, segment: str, address: Address, reservation: Reservation
 ) -> Holder | None:
     holder = lease_holder(reader, segment, address)
-    if holder and holder.endpoint:
+    if holder and holder.leased:
         raise Conflict(
             f"address '{address}' cannot become a {reservation.role}, {holder} holds it"
             if reservation.role == GATEWAY
             else f"address '{address}' cannot become an {reservation.role}, {holder} holds it",
-            "disconnect what uses it, or choose another address",
+            "disconnect or unreserve what has it, or choose another address",
         )
     return holder
 
@@ -254,7 +254,7 @@ def _unreserve(
     tx: Transaction, segment: str, network_id: str, pool: Pool, address: Address
 ) -> None:
     holder = lease_holder(tx, segment, address)
-    if holder is None or holder.endpoint:
+    if holder is None or holder.leased:
         return
     kept = tuple(claim for claim in holder.reserved if claim.network != network_id)
     if kept == holder.reserved:

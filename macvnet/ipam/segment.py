@@ -82,28 +82,45 @@ class Reservation(NamedTuple):
 
 
 class Holder(NamedTuple):
-    """Who holds an address: an endpoint, or the networks that reserved it.
+    """Who holds an address: an endpoint, an owner it is kept for, or the networks that reserved it.
 
-    ``pool`` and ``subnet`` say which pool an endpoint has it from.
+    ``pool`` and ``subnet`` say which pool an endpoint or an owner has it from.
+    ``kept`` is the claim (network's ID, owner) of a ``macvnet reserve``; it
+    stays when the endpoint that has the address leaves.
     """
 
     endpoint: str = ""
     pool: str = ""
     subnet: Subnet | None = None
     reserved: tuple[Reservation, ...] = ()
+    kept: tuple[str, str] | None = None
+
+    @property
+    def leased(self) -> bool:
+        """Held by an endpoint or for an owner: no network can have it as its own."""
+        return bool(self.endpoint or self.kept)
 
     def to_json(self) -> dict[str, Any]:
-        if self.endpoint:
-            return {"endpoint": self.endpoint, "pool": self.pool, "subnet": str(self.subnet)}
+        if self.leased:
+            leased = {"endpoint": self.endpoint, "pool": self.pool, "subnet": str(self.subnet)}
+            return {**leased, "kept": list(self.kept)} if self.kept else leased
         return {"reserved": [list(reservation) for reservation in self.reserved]}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Holder:
         if "endpoint" in data:
-            return cls(data["endpoint"], data["pool"], Subnet.parse(data["subnet"]))
+            kept = data.get("kept")
+            return cls(
+                data["endpoint"],
+                data["pool"],
+                Subnet.parse(data["subnet"]),
+                kept=(kept[0], kept[1]) if kept else None,
+            )
         return cls(reserved=tuple(Reservation(*item) for item in data["reserved"]))
 
     def __str__(self) -> str:
+        if self.kept and not self.endpoint:
+            return f"the reservation for {self.kept[1]}"
         return f"endpoint {self.endpoint[:12]}" if self.endpoint else str(self.reserved[0])
 
 

@@ -6,15 +6,20 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from macvnet.addresses import Address, Subnet
+from macvnet.declared import Declaration
 from macvnet.engine.accounting import Next, Place, PoolCounts
 from macvnet.engine.checking import ENDPOINT_MISSING, PARENT_DOWN, Difference
+from macvnet.engine.declaring import Source
+from macvnet.engine.describing import Described
 from macvnet.engine.importing import Imported
 from macvnet.engine.overview import UP, Branch, Carried, Leaf
+from macvnet.engine.planning import Plan
 from macvnet.engine.repairing import Repaired
 from macvnet.engine.restoring import Restored
 from macvnet.engine.traffic import Counted, Look
 from macvnet.errors import Conflict, MacvnetError, NotFound
 from macvnet.ipam.counting import Counts
+from macvnet.kept import Kept
 from macvnet.kernel.sight import Seen, Traffic
 from macvnet.model import (
     ACTIVE,
@@ -160,6 +165,7 @@ class FakeEngine:
     def __init__(self, *networks: Network) -> None:
         self.known = list(networks)
         self.joined: dict[str, list[Endpoint]] = {}
+        self.kept: dict[str, dict[str, Kept]] = {}
         self.asked: list[tuple[Any, ...]] = []
         self.reader = EmptyStore()
         self.settings = Settings()
@@ -266,6 +272,53 @@ class FakeEngine:
             Connected(one, endpoint(one, number), (Change("create", "endpoint", one.name),))
             for number, one in enumerate(map(self.network, [term for term, _ in wanted]), 1)
         ]
+
+    def reservations(self, of: Network) -> list[Kept]:
+        return list(self.kept.get(of.id, {}).values())
+
+    def reserve(
+        self, term: str, container: str, ip: str = "", ip6: str = "", *, dry_run: bool = False
+    ) -> tuple[Kept, Change]:
+        self.asked.append(("reserve", term, container, ip, ip6, dry_run))
+        found = self.network(term)
+        runtime, _, name = container.rpartition(":")
+        texts = (ip or "192.0.2.20", ip6 or "2001:db8::20")
+        addresses = tuple((text[:3], Address.parse(text)) for text in texts)
+        kept = Kept(found.id, Owner(runtime or "netns", name), addresses)
+        if not dry_run:
+            self.kept.setdefault(found.id, {})[str(kept.owner)] = kept
+        return kept, Change("create", "reservation", f"for {kept.owner}")
+
+    def unreserve(self, term: str, container: str, *, dry_run: bool = False) -> Change:
+        self.asked.append(("unreserve", term, container, dry_run))
+        if container not in self.kept.get(self.network(term).id, {}):
+            raise NotFound(f"nothing is reserved for '{container}'", "macvnet inspect")
+        return Change("remove", "reservation", f"for {container}")
+
+    def describe(self, terms: Sequence[str] = ()) -> Described:
+        chosen = [self.network(term) for term in terms] or self.known
+        return Described(Declaration("", tuple(CreateRequest(one.name) for one in chosen)), 2)
+
+    def plan(self, source: Source, declared: Declaration, *, prune: bool = False) -> Plan:
+        names = {one.name for one in self.known}
+        lost = [one for one in self.known if prune and one.name not in str(declared.networks)]
+        return Plan(
+            removed_networks=tuple(lost),
+            changed=tuple((one, "gateway is 1, not 2") for one in self.known if self.differs),
+            networks=tuple(one for one in declared.networks if one.name not in names),
+        )
+
+    def refuse_changed(self, plan: Plan) -> None:
+        if plan.changed:
+            raise Conflict("network 'lan' is there with other settings", "macvnet rm lan")
+
+    def apply(
+        self, file_id: str, plan: Plan, report: Callable[[str, MacvnetError | None], None]
+    ) -> None:
+        self.asked.append(("apply", file_id, [one.name for one in plan.networks]))
+        for one in plan.networks:
+            bad = one.name in self.busy
+            report(f"network {one.name}", Conflict("it is there", "macvnet ls") if bad else None)
 
     def connect_many(
         self,

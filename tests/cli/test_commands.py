@@ -349,3 +349,89 @@ def test_macvnet_alone_explains_itself_on_stderr(macvnet: Macvnet) -> None:
     assert (said.status, said.out) == (0, "")
     assert said.err.startswith("Usage: macvnet [OPTIONS] COMMAND")
     assert macvnet("--version").out == "macvnet 0.1.0\n"
+
+
+def test_reserve_prints_the_addresses_and_unreserve_nothing(
+    macvnet: Macvnet, engine: FakeEngine
+) -> None:
+    assert macvnet("reserve", "--ip=192.0.2.9", "lan", "docker:web") == Said(
+        0, "192.0.2.9\n2001:db8::20\n", ""
+    )
+    dry = macvnet("unreserve", "--dry-run", "lan", "docker:web")
+    assert dry == Said(0, "remove reservation for docker:web\n", "")
+    assert macvnet("unreserve", "lan", "docker:web") == Said(0, "", "")
+    assert macvnet("reserve", "--dry-run", "--ip6=2001:db8::7", "lan", "netns:a").out == (
+        "create reservation for netns:a\n"
+    )
+    assert engine.asked == [
+        ("reserve", "lan", "docker:web", "192.0.2.9", "", False),
+        ("unreserve", "lan", "docker:web", True),
+        ("unreserve", "lan", "docker:web", False),
+        ("reserve", "lan", "netns:a", "", "2001:db8::7", True),
+    ]
+    assert macvnet("unreserve", "lan", "docker:none").status == 4
+
+
+def test_export_prints_a_file_and_says_what_is_left_out(
+    macvnet: Macvnet, engine: FakeEngine
+) -> None:
+    engine.known.append(network("a.b", 2))
+    note = "macvnet: note: 2 endpoints of bare PIDs are left out: "
+    said = macvnet("export")
+    assert (
+        said.out == '[networks.lan]\ndriver = "macvlan"\n\n[networks."a.b"]\ndriver = "macvlan"\n'
+    )
+    assert said.err.startswith(note)
+    assert macvnet("export", "a.b").out == '[networks."a.b"]\ndriver = "macvlan"\n'
+    assert macvnet("export", "none").status == 4
+
+
+def test_diff_and_apply_print_the_steps(
+    macvnet: Macvnet, engine: FakeEngine, tmp_path: Path
+) -> None:
+    file = tmp_path / "file.toml"
+    file.write_text('id = "office"\n[networks.lan]\n[networks.new]\n[networks.more]\n')
+    steps = "create network new driver macvlan\ncreate network more driver macvlan\n"
+    assert macvnet("diff", str(file)) == Said(11, steps, "")
+    assert macvnet("apply", "--dry-run", str(file)) == Said(0, steps, "")
+    assert engine.asked == []
+    assert macvnet("apply", str(file)) == Said(0, steps, "")
+    assert engine.asked == [("apply", "office", ["new", "more"])]
+    engine.busy = {"more"}
+    partly = macvnet("apply", str(file))
+    assert (partly.status, partly.out) == (13, steps)
+    assert "network more: it is there\n" in partly.err and "1 of 2 steps failed" in partly.err
+    engine.busy = {"more", "new"}
+    assert macvnet("apply", str(file)).status == 5
+    engine.differs = True
+    refused = macvnet("apply", str(file))
+    assert (refused.status, refused.out) == (5, "")
+    assert macvnet("apply", "--dry-run", str(file)).status == 5
+    assert macvnet("diff", str(file)).out.startswith("change network lan: gateway is 1, not 2\n")
+    engine.differs = False
+    file.write_text('id = "office"\n')
+    assert macvnet("diff", str(file)) == Said(0, "", "")
+    assert macvnet("diff", "--prune", str(file)) == Said(11, "remove network lan\n", "")
+    file.write_text("[networks.lan]\n")
+    assert macvnet("apply", "--prune", str(file)).status == 3
+    assert macvnet("apply", str(tmp_path / "none")).status == 4
+
+
+def test_import_prints_a_file_from_what_others_printed(macvnet: Macvnet, tmp_path: Path) -> None:
+    document = {
+        "Name": "lan", "Driver": "macvlan", "IPAM": {"Config": [{"Subnet": "192.0.2.0/24"}]},
+        "Options": {"parent": "eth0"},
+    }  # fmt: skip
+    file = tmp_path / "docker.json"
+    file.write_text(json.dumps([document, {"Name": "host", "Driver": "host"}]))
+    said = macvnet("import", "docker", str(file))
+    assert said.status == 0
+    assert said.out == (
+        '[networks.lan]\ndriver = "macvlan"\nsubnet = "192.0.2.0/24"\nopt = { parent = "eth0" }\n'
+    )
+    assert said.err == "macvnet: note: network 'host' is left out: its driver is 'host'\n"
+    assert macvnet("import", "podman", str(file)).status == 3
+    file.write_text("{")
+    assert macvnet("import", "docker", str(file)).status == 3
+    dicker = macvnet("import", "dicker")
+    assert (dicker.status, dicker.err.splitlines()[1]) == (3, "hint: macvnet import docker")

@@ -20,6 +20,7 @@ from macvnet.drivers import MODULES, driver
 from macvnet.engine import suggesting
 from macvnet.errors import InvalidRequest
 from macvnet.ipam.runs import OpenRuns
+from macvnet.kept import Kept
 from macvnet.kernel import interfaces
 from macvnet.model import Network, Owner
 from macvnet.store import Transaction, open_store
@@ -90,7 +91,7 @@ def test_commands_each_with_its_line_of_help() -> None:
         name: line for name, (_, line) in COMMANDS.items()
     }
     assert offered("dis|") == ["disconnect"]
-    assert offered("--verbose re|") == ["repair", "restore"]
+    assert offered("--verbose res|") == ["reserve", "restore"]
     assert offered("--state-dir x ch|") == ["check"]
 
 
@@ -236,6 +237,27 @@ def test_another_state_that_the_line_names(state: State, tmp_path: Path) -> None
     assert offered(f"rm --config {config} |") == []
     config.write_text(f'state_dir = "{tmp_path}/state"\n')
     assert offered(f"rm --config {config} |") == ["lab", "lan", "plan"]
+
+
+def test_runtimes_to_import_from_and_files() -> None:
+    assert offered("import |") == ["docker", "podman"]
+    for line in ("import docker |", "apply |", "diff --prune |"):
+        assert ask(line) == Answer(FILES)
+
+
+def test_reservations_of_the_network_to_end(state: State) -> None:
+    def keep(tx: Transaction) -> None:
+        for name in ("web", "db"):
+            kept = Kept("a1" * 32, Owner("docker", name), (("p4", Address.parse("192.0.2.77")),))
+            tx.put(keys.kept(*kept.claim), kept.to_json())
+
+    state(keep)
+    assert offered("unreserve lan |") == ["docker:db", "docker:web"]
+    assert ask("unreserve lan |").candidates[0].about == "192.0.2.77"
+    assert offered("unreserve lan docker:w|") == ["docker:web"]
+    assert offered("unreserve lan w|") == ["web"]
+    assert offered("unreserve lab |") == offered("unreserve nothing |") == []
+    assert offered("reserve lan docker:x --ip 192.0.2.1|")
 
 
 def test_endpoints_of_the_network_to_disconnect_from(state: State) -> None:

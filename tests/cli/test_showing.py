@@ -88,6 +88,7 @@ def test_inspect_has_dockers_shape(macvnet: Macvnet, engine: FakeEngine) -> None
         endpoint(engine.known[0], 1, aliases=("a",), gw_priority=7, driver_options={"k": "v"}),
         endpoint(engine.known[0], 3, state="reserved", addresses=()),
     ]
+    engine.reserve("lan", "docker:db")
     said = macvnet("inspect", "lan")
     assert said == Said(0, (GOLDEN / "inspect.json").read_text(), "")
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from macvnet import option_keys, settings
+from macvnet import declared, option_keys, settings
 from macvnet.drivers import macvlan
 from macvnet.engine import checking, requests
+from macvnet.engine.declaring import Source, read
 from tests.docs import pages, reference
 
 AGAIN = "python -m tests.docs.reference"
@@ -85,3 +86,25 @@ def test_links_between_pages_lead_somewhere(page: str) -> None:
     text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
     dead = [m[1] for m in LINK.finditer(text) if not (path.parent / m[1]).exists()]
     assert dead == []
+
+
+FILE = (pages.ROOT / "docs/reference/file.md").read_text(encoding="utf-8")
+
+
+def test_every_key_of_a_file_is_on_its_page_and_no_other() -> None:
+    shown = re.findall(r"^\| `([a-z0-9_]+)` \| (.*) \|$", FILE, flags=re.MULTILINE)
+    tables = {**declared.NETWORK_KEYS, **declared.ENDPOINT_KEYS}
+    assert [key for key, _ in shown] == [
+        *declared.TOP_KEYS, *declared.NETWORK_KEYS, *declared.ENDPOINT_KEYS,
+    ]  # fmt: skip
+    for key, said in shown:
+        if key in tables:
+            kind = tables[key][1].removesuffix(" of texts")
+            assert said.lower().startswith(kind), key
+
+
+def test_examples_of_files_declare_what_they_show() -> None:
+    [block] = re.findall(r"```toml\n(.*?)```", FILE, flags=re.DOTALL)
+    found = read(Source("example", block))
+    assert found.id and found.networks and found.reservations and found.endpoints
+    assert read(Source("again", declared.written(found))) == found

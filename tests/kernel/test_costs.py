@@ -43,7 +43,7 @@ def fill(lab: Lab, network: str, leases: int) -> None:
 
 ATTACH = {
     "messages": 10,
-    "rows asked for": 10,
+    "rows asked for": 11,
     "scans": 5,
     "commits": 2,
     "rows written": 9,

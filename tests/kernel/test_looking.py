@@ -26,6 +26,24 @@ def place(lab: Lab, address: str) -> dict[str, Any]:
     return dict(found)
 
 
+def test_kept_addresses_are_reserved_until_their_container_has_them(lab: Lab) -> None:
+    create(lab.host, "lan", *LAN)
+    before = counted(lab)["172.16.86.0/24"]
+    web = lab.named("web")
+    lab.host.macvnet("reserve", "lan", web.target).checked()
+    kept = {**before, "reserved": before["reserved"] + 1, "free": before["free"] - 1}
+    assert counted(lab)["172.16.86.0/24"] == kept
+    assert place(lab, "172.16.86.2")["kind"] == "reserved"
+    said = lab.host.macvnet("ipam", "who", "172.16.86.2").checked().stdout
+    assert f"held by the reservation for {web.target}, in 172.16.86.0/24" in said
+    lab.host.macvnet("connect", "lan", web.target).checked()
+    used = {**before, "used": 1, "free": before["free"] - 1}
+    assert counted(lab)["172.16.86.0/24"] == used
+    assert place(lab, "172.16.86.2")["kind"] == "used"
+    lab.host.macvnet("disconnect", "lan", web.target).checked()
+    assert counted(lab)["172.16.86.0/24"] == kept
+
+
 def test_addresses_are_told_as_they_are_given_out(lab: Lab) -> None:
     create(
         lab.host,

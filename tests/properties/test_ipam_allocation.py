@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 from macvnet import keys
 from macvnet.addresses import Address, Interval, Subnet
 from macvnet.errors import Conflict
-from macvnet.ipam.allocation import acquire, next_free, release, usage
+from macvnet.ipam.allocation import acquire, keep, next_free, release, unkeep, usage
 from macvnet.ipam.counting import count
 from macvnet.ipam.installing import check_pools, install_pools, uninstall_pools
 from macvnet.ipam.plan import PoolPlan, plan_pool
@@ -55,7 +55,8 @@ class Books(RuleBasedStateMachine):
         super().__init__()
         self.store = self.make_store()
         self.networks: dict[int, tuple[Network, list[PoolPlan]]] = {}
-        self.held: dict[int, tuple[str, int]] = {}  # address: (endpoint, network)
+        self.held: dict[int, tuple[str, int]] = {}  # address: (endpoint or "", network)
+        self.kept: dict[int, tuple[str, str]] = {}  # address: claim
         self.count = 0
 
     def make_store(self) -> Store:
@@ -202,8 +203,76 @@ class Books(RuleBasedStateMachine):
     def release_held(self, data: st.DataObject) -> None:
         if self.held:
             value = data.draw(st.sampled_from(sorted(self.held)))
-            endpoint, _ = self.held.pop(value)
+            endpoint, number = self.held.pop(value)
+            if value in self.kept:
+                self.held[value] = "", number
             self.store.transact(lambda tx: release(tx, SEGMENT, Address(4, value), endpoint))
+
+    @precondition(lambda self: self.networks)
+    @rule(data=st.data(), offset=st.none() | st.integers(0, 63), owner=st.sampled_from("ab"))
+    def reserve(self, data: st.DataObject, offset: int | None, owner: str) -> None:
+        """What is free, chosen or not; what an endpoint has; and nothing that is another's."""
+        number = data.draw(st.sampled_from(sorted(self.networks)))
+        record, (plan,) = self.networks[number]
+        subnet = plan.pool.subnet
+        claim = record.id, owner
+        wanted = None
+        if offset is not None:
+            wanted = Address(4, subnet.first + offset % subnet.interval.size)
+        if wanted and wanted.value in self.held and self.held[wanted.value][0]:
+            marked = self.store.transact(lambda tx: keep(tx, SEGMENT, wanted, claim))
+            assert marked == (self.kept.get(wanted.value, claim) == claim)
+            self.kept.setdefault(wanted.value, claim)
+            return
+        taken = wanted and (wanted.value in self.taken() or wanted.value in subnet.reserved)
+        own = wanted and self.kept.get(wanted.value) == claim
+        if taken and not own:
+            with pytest.raises(Conflict, match=str(wanted)):
+                self.store.transact(
+                    lambda tx: acquire(tx, SEGMENT, record.name, plan.pool, wanted, "", (), claim)
+                )
+            return
+        free = sorted(self.free(plan))
+        chosen = self.store.transact(
+            lambda tx: acquire(tx, SEGMENT, record.name, plan.pool, wanted, "", (), claim)
+        )
+        assert chosen == (wanted or (Address(4, free[0]) if free else None))
+        if chosen and not own:
+            self.held[chosen.value] = "", number
+            self.kept[chosen.value] = claim
+
+    @rule(data=st.data(), own=st.booleans())
+    def connect_to_what_is_reserved(self, data: st.DataObject, own: bool) -> None:
+        waiting = sorted(value for value, (endpoint, _) in self.held.items() if not endpoint)
+        if not waiting:
+            return
+        value = data.draw(st.sampled_from(waiting))
+        number = self.held[value][1]
+        record, (plan,) = self.networks[number]
+        address = Address(4, value)
+        claim = self.kept[value] if own else ("other", "owner")
+
+        def connect(tx: Transaction) -> Address | None:
+            return acquire(tx, SEGMENT, record.name, plan.pool, address, "e", (), claim)
+
+        if own:
+            assert self.store.transact(connect) == address
+            self.held[value] = "e", number
+        else:
+            with pytest.raises(Conflict, match="the reservation for"):
+                self.store.transact(connect)
+
+    @rule(data=st.data(), own=st.booleans())
+    def unreserve(self, data: st.DataObject, own: bool) -> None:
+        if not self.kept:
+            return
+        value = data.draw(st.sampled_from(sorted(self.kept)))
+        claim = self.kept[value] if own else ("other", "owner")
+        self.store.transact(lambda tx: unkeep(tx, SEGMENT, Address(4, value), claim))
+        if own:
+            del self.kept[value]
+            if not self.held[value][0]:
+                del self.held[value]
 
     @rule(offset=st.integers(0, 63))
     def release_of_another_holder_does_nothing(self, offset: int) -> None:
@@ -248,7 +317,7 @@ class Books(RuleBasedStateMachine):
         for value, (endpoint, _) in self.held.items():
             holder = lease_holder(self.store, SEGMENT, Address(4, value))
             assert holder
-            assert holder.endpoint == endpoint
+            assert (holder.endpoint, holder.kept) == (endpoint, self.kept.get(value))
         assert len(self.store.scan(keys.leases(SEGMENT, 4))) == len(self.taken())
 
     @invariant()

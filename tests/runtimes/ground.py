@@ -63,6 +63,7 @@ while True:
 """
 JOIN = 'for each in $(cat /run/joined); do echo 0 >"$each"; done; exec "$@"'
 READY_WITHIN = 30.0
+PYTHON = os.fsencode(sys.executable)
 
 
 class Unready(AssertionError):
@@ -148,7 +149,8 @@ class Ground(Machine):
             if self._process.poll() is not None:
                 raise Unready(log.read_text())
             self.pid = _first_child(self._process.pid)
-            return bool(self.pid) and b"ChildProcessError" in _command_line(self.pid)
+            # What makes it ready has the same words after its own, until it becomes the program.
+            return bool(self.pid) and _command_line(self.pid).startswith(PYTHON)
 
         wait_until(is_up, "the ground is not ready")
 

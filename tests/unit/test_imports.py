@@ -75,6 +75,18 @@ def test_the_help_of_a_command_needs_no_engine(command: str) -> None:
     assert not modules.intersection((*heavy, *engine))
 
 
+@pytest.mark.parametrize("command", ["reserve", "apply", "diff", "export", "import"])
+def test_the_help_of_what_is_declared_needs_no_engine_either(command: str) -> None:
+    modules = loaded(command, "--help")
+    assert not modules.intersection(("macvnet.engine", "macvnet.declared", "pyroute2", "tomli"))
+
+
+def test_export_reads_the_state_and_nothing_else(tmp_path: Path) -> None:
+    modules = loaded("export", "--state-dir", str(tmp_path / "state"))
+    assert "macvnet.engine.describing" in modules
+    assert not modules.intersection(("pyroute2", "netaddr", "rich", "tomli", "difflib"))
+
+
 TEMPLATES = ("macvnet.gotemplate", "macvnet.cli.templates", "macvnet.cli.docker_types")
 
 
