@@ -81,6 +81,9 @@ WITH_NETWORKS = {
     "ipam next": "NET",
     "hosts": "NET",
     "top": "NET",
+    "reserve": "NET netns:web",
+    "unreserve": "NET netns:web",
+    "export": "NET",
 }
 OTHERWISE = {
     "connect": ["--batch /dev/null NET", "--dry-run NET PID"],
