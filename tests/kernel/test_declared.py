@@ -42,19 +42,19 @@ ifname = "lan0"
 """
 
 
-def apply(host: Host, text: str, *words: str) -> Result:
-    return host.macvnet("apply", *words, "-", stdin=text)
+def apply(host: Host, text: str, *words: str, fork: bool = False) -> Result:
+    return host.macvnet("apply", *words, "-", stdin=text, fork=fork)
 
 
 def unchanged(host: Host, text: str, *words: str) -> bool:
     """That the state has it all, and nothing is done."""
-    assert host.macvnet("diff", *words, "-", stdin=text).checked().lines == []
-    done = apply(host, text, *words).checked()
+    assert host.macvnet("diff", *words, "-", stdin=text, fork=True).checked().lines == []
+    done = apply(host, text, *words, fork=True).checked()
     return done.lines == [] and "nothing to do" in done.stderr
 
 
 def exported(host: Host) -> str:
-    return host.macvnet("export").checked().stdout
+    return host.macvnet("export", fork=True).checked().stdout
 
 
 def test_file_is_made_once_and_exported_as_it_is(lab: Lab) -> None:
@@ -118,7 +118,7 @@ def test_varied_networks_are_exported_and_made_again(lab: Lab) -> None:
     join(lab.host, web, "odd.name", "--mac-address=02:00:5e:00:53:01", "--ip=172.16.86.66")
     join(lab.host, process, "inner")
     lab.host.macvnet("connect", "bare", "--alias=b", "--alias=a", "netns:web").checked()
-    done = lab.host.macvnet("export").checked()
+    done = lab.host.macvnet("export", fork=True).checked()
     assert "1 endpoints of bare PIDs are left out" in done.stderr
     before, text = web.addresses("eth1"), done.stdout
     assert unchanged(lab.host, text)
@@ -235,9 +235,7 @@ def test_what_fails_leaves_the_others(lab: Lab) -> None:
 def test_file_is_judged_before_anything_is_done(lab: Lab) -> None:
     def refuse(old: str, new: str, status: int, *words: str) -> str:
         assert old in FILE
-        hint = refused(apply(lab.host, FILE.replace(old, new)), status, *words)
-        assert networks(lab.host) == []
-        return hint
+        return refused(apply(lab.host, FILE.replace(old, new), fork=True), status, *words)
 
     hint = refuse("gateway =", "gatevay =", REQUEST, "line 6: unknown key 'gatevay'")
     assert hint == "did you mean gateway?"
@@ -254,5 +252,6 @@ def test_file_is_judged_before_anything_is_done(lab: Lab) -> None:
     assert refuse("[[endpoints]]\nnetwork = \"lan\"\ncontainer = \"netns:w",
                   "[[endpoints]]\nnetwork = \"lam\"\ncontainer = \"netns:w",
                   REQUEST, "there is no network 'lam'") == "did you mean lan?"  # fmt: skip
+    assert networks(lab.host) == []
     missing = str(Path(lab.folder) / "missing.toml")
     refused(lab.host.macvnet("apply", missing), 4, "there is no file")
