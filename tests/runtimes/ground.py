@@ -148,7 +148,10 @@ class Ground(Machine):
             if self._process.poll() is not None:
                 raise Unready(log.read_text())
             self.pid = _first_child(self._process.pid)
-            return bool(self.pid) and b"ChildProcessError" in _command_line(self.pid)
+            # What prepares it has INIT among its words too, and is a shell.
+            return bool(self.pid) and _command_line(self.pid).startswith(
+                os.fsencode(sys.executable)
+            )
 
         wait_until(is_up, "the ground is not ready")
 

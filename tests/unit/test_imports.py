@@ -64,6 +64,7 @@ def test_the_first_help_costs_click_and_the_command_line_only(arguments: list[st
         "macvnet.records",
         "macvnet.signals",
         "macvnet.text",
+        "macvnet.words",
     }
 
 
