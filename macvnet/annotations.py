@@ -1,8 +1,10 @@
 """``NET[,key=value...]``: a network, and how an endpoint in it shall be.
 
 The one grammar of ``--network`` on the command line, of an OCI container's
-annotation, and of a container's label; the latter two have several networks in
-one text, separated by ``;``. Must not know click, nor who reads the text.
+annotation, and of a container's label. The latter two have several networks in
+one text, separated by ``;``, and may have blanks in the place of commas, at which
+some versions of podman cut an annotation in two. Must not know click, nor who
+reads the text.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Any
 from macvnet.errors import InvalidRequest, UsageError
 from macvnet.model import EndpointRequest
 from macvnet.records import NamedTuple
-from macvnet.text import nearest, quoted
+from macvnet.text import nearest, printable, quoted
 from macvnet.words import integer, split_list
 
 KEY = "macvnet.network"
@@ -40,14 +42,21 @@ class Place(NamedTuple):
     name: str
     typed: str
 
+    between: str = ","
+
     @property
     def example(self) -> str:
-        return f"{self.typed}NET,ip=192.0.2.10,ifname=eth1"
+        return self.having("ip=192.0.2.10", "ifname=eth1")
+
+    def having(self, *words: str) -> str:
+        """How a network with such words is typed here."""
+        text = self.typed + self.between.join(("NET", *words))
+        return f"'{text}'" if self.between == " " else text
 
 
 FLAG = Place("--network", "--network ")
-ANNOTATION = Place(f"annotation {KEY}", f"{KEY}=")
-LABEL = Place(f"label {KEY}", f"{KEY}=")
+ANNOTATION = Place(f"annotation {KEY}", f"{KEY}=", " ")
+LABEL = Place(f"label {KEY}", f"{KEY}=", " ")
 
 Wanted = tuple[tuple[str, EndpointRequest], ...]
 
@@ -63,7 +72,19 @@ def wanted(found: Mapping[str, str], place: Place) -> Wanted:
     text = found.get(KEY)
     if text is None:
         return ()
-    return tuple(network(part.strip(), place) for part in text.split(SEPARATOR))
+    if place is ANNOTATION and (cut := [key for key in KEYS if key in found]):
+        raise InvalidRequest(
+            f"there is an annotation {quoted(cut[0])} beside {KEY}: annotations were separated "
+            "at a comma",
+            place.having(f"{cut[0]}={printable(found[cut[0]])}"),
+        )
+    return tuple(network(part, place) for part in parts(text))
+
+
+def parts(text: str) -> list[str]:
+    """The networks in the text of an annotation or label, each as ``--network`` has it."""
+    each = (part.strip() for part in text.split(SEPARATOR))
+    return [part if '"' in part else ",".join(part.replace(",", " ").split()) for part in each]
 
 
 def network(text: str, place: Place) -> tuple[str, EndpointRequest]:
@@ -105,5 +126,5 @@ def _unknown(key: str, valued: bool, place: Place) -> InvalidRequest:
     close = nearest(key, KEYS)
     return InvalidRequest(
         f"unknown key {quoted(key)} of {place.name}",
-        f"{place.typed}NET,{close}=VALUE" if close else "one of " + ", ".join(KEYS),
+        place.having(f"{close}=VALUE") if close else "one of " + ", ".join(KEYS),
     )

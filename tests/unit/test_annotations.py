@@ -47,7 +47,23 @@ def test_what_cannot_be_read_is_refused_by_the_name_of_its_place(text: str, mess
 def test_key_of_ours_that_nobody_knows_is_not_passed_over(place: Place) -> None:
     with pytest.raises(InvalidRequest, match=r"'macvnet\.networks'") as caught:
         wanted({"macvnet.networks": "lan"}, place)
-    assert caught.value.hint == "macvnet.network=NET,ip=192.0.2.10,ifname=eth1"
+    assert caught.value.hint == "'macvnet.network=NET ip=192.0.2.10 ifname=eth1'"
+
+
+def test_blanks_do_for_commas_where_no_shell_has_split_them() -> None:
+    want = (("lan", EndpointRequest(ip="192.0.2.10", ifname="x")), ("v50", EndpointRequest()))
+    for text in ("lan ip=192.0.2.10  ifname=x ;v50", "lan, ip=192.0.2.10,ifname=x;  v50 "):
+        assert wanted({KEY: text}, LABEL) == want
+    options = wanted({KEY: 'lan,"driver-opt=a=b c"'}, LABEL)[0][1].driver_options
+    assert options == ("a=b c",)
+
+
+def test_annotation_that_was_cut_at_a_comma_is_not_taken_for_a_whole_one() -> None:
+    """Podman 4.3 makes two of it, and the address would be any."""
+    with pytest.raises(InvalidRequest, match="annotation 'ip' beside") as caught:
+        wanted({KEY: "lan", "ip": "192.0.2.10"}, ANNOTATION)
+    assert caught.value.hint == "'macvnet.network=NET ip=192.0.2.10'"
+    assert wanted({KEY: "lan", "ip": "192.0.2.10"}, LABEL) == (("lan", EndpointRequest()),)
 
 
 def test_words_of_the_flag_stay_errors_of_usage() -> None:
