@@ -22,7 +22,7 @@ integrate = Group(
     "integrate",
     table={
         "systemd": (__name__, "Units that restore networks at boot."),
-        "podman": (__name__, "A hook that connects containers by their annotation."),
+        "podman": (__name__, "Connect containers by their annotation."),
     },
     aliases={},
     params=global_options(),
