@@ -19,7 +19,6 @@ UNITS = ("macvnet-restore.service",)
 DIRECTORY = "/etc/systemd/system"
 WANTS = "multi-user.target.wants"
 MARK = "# Written by 'macvnet integrate systemd --install'"
-_TEMPLATES = os.path.join(os.path.dirname(__file__), "systemd")
 
 
 class Place(NamedTuple):
@@ -38,8 +37,12 @@ def filled(unit: str, place: Place) -> str:
                 f"{quoted(word)} has characters that no unit of systemd's can hold",
                 "a path of printable characters",
             )
-    with open(os.path.join(_TEMPLATES, unit), encoding="utf-8") as file:
-        text = file.read()
+    import pkgutil
+
+    # Not by its path: it may be inside of an archive.
+    found = pkgutil.get_data(__package__, f"systemd/{unit}")
+    assert found is not None
+    text = found.decode()
     words = " ".join(map(_word, (place.executable, *place.options)))
     return text.replace("@MACVNET@", words).replace("@STATE_DIR@", _specifiers(place.state_dir))
 
