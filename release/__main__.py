@@ -25,14 +25,14 @@ BACKEND = (
 def main(target: Path) -> list[Path]:
     """Make them in a folder; their paths."""
     target.mkdir(parents=True, exist_ok=True)
-    epoch = _epoch()
+    epoch = epoch_of_sources()
     made = _distributions(target.resolve(), epoch)
     archive = target.resolve() / "macvnet.pyz"
     pyz.build(archive, epoch)
     return [*made, archive]
 
 
-def _epoch() -> int:
+def epoch_of_sources() -> int:
     """The time that all is of: SOURCE_DATE_EPOCH, else the commit's; that of now outside of git."""
     given = os.environ.get("SOURCE_DATE_EPOCH")
     if given:
@@ -102,5 +102,7 @@ def _settle(path: Path, epoch: int) -> None:
 
 
 if __name__ == "__main__":
+    # The wheel has the modes of its files.
+    os.umask(0o022)
     for one in main(Path(sys.argv[1])):
         print(one)

@@ -1,6 +1,6 @@
 """Makes macvnet.pyz: everything macvnet needs but Python, in one file.
 
-``python -S -s -m release.pyz OUT``: in a process of its own with a fixed hash seed,
+``python -S -s -m release.pyz``: in a process of its own with a fixed hash seed,
 since marshal's bytes depend on what else a process has done. What goes in is what
 is installed beside this Python, in the versions that it has. ``start`` reads it.
 """
@@ -40,10 +40,10 @@ Pieces = dict[str, tuple[bytes, bool]]
 
 def build(target: Path, epoch: int) -> None:
     """Write the archive; ``epoch`` (seconds since 1970) is the time that all in it is of."""
-    arguments = [sys.executable, "-S", "-s", "-m", "release.pyz", str(target), str(epoch)]
+    call = [sys.executable, "-S", "-s", "-m", "release.pyz"]
     places = [str(ROOT), *(path for path in sys.path if path.endswith("-packages"))]
     env = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(places)}
-    subprocess.run([*arguments], check=True, cwd=ROOT, env=env)
+    subprocess.run([*call, str(target), str(epoch)], check=True, cwd=ROOT, env=env)
 
 
 def _write(target: Path, epoch: int) -> None:

@@ -19,7 +19,10 @@ from tests.kernel.steps import LAN
 from tests.lab import Lab, Result
 from tests.lab.terminal import Terminal
 
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "macvnet", "man", "completions", "release")
+SOURCES = (
+    *("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"),
+    *("macvnet", "man", "completions", "release"),
+)
 EPOCH = "1700000000"
 PYTHON = str(Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}"))
 # Where this Python's packages are, and macvnet's sources, there is nothing.
@@ -43,6 +46,8 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
     words = [sys.executable, "-m", "release", str(folder)]
     assert run(words, SOURCE_DATE_EPOCH=EPOCH, PYTHONPATH=str(ROOT)).count("\n") == 3
+    words[2] = "release.deb"
+    assert run(words, SOURCE_DATE_EPOCH=EPOCH, PYTHONPATH=str(ROOT)).endswith("_all.deb\n")
     return folder
 
 
@@ -75,10 +80,15 @@ def test_same_sources_give_the_same_bytes(dist: Path, tmp_path: Path) -> None:
             shutil.copyfile(path, source / name)
     (source / "build/lib/macvnet").mkdir(parents=True)
     (source / "build/lib/macvnet/left.py").touch()
-    words = ["sh", "-c", 'cd "$0"; exec "$@"', str(source), sys.executable, "-m", "release"]
-    run([*words, str(again)], SOURCE_DATE_EPOCH=EPOCH, PYTHONHASHSEED="7", TZ="Asia/Tokyo")
+    for module in ("release", "release.deb"):
+        words = ["sh", "-c", 'cd "$0"; umask 027; exec "$@"', str(source), sys.executable, "-m"]
+        more = {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
+        run([*words, module, str(again)], SOURCE_DATE_EPOCH=EPOCH, **more)
     names = sorted(path.name for path in dist.iterdir())
-    assert names == ["macvnet-0.1.0-py3-none-any.whl", "macvnet-0.1.0.tar.gz", "macvnet.pyz"]
+    assert names == [
+        *("macvnet-0.1.0-py3-none-any.whl", "macvnet-0.1.0.tar.gz", "macvnet.pyz"),
+        "macvnet_0.1.0_all.deb",
+    ]
     for name in names:
         assert (again / name).read_bytes() == (dist / name).read_bytes(), name
 
@@ -90,6 +100,25 @@ def test_wheel_made_of_the_sdist_has_every_module_and_file(dist: Path) -> None:
     assert modules <= names and not [name for name in names if name.startswith("release")]
     assert {"macvnet/py.typed", "macvnet/integration/systemd/macvnet-restore.service"} <= names
     assert len([name for name in names if name.endswith(".1")]) > 20
+
+
+def test_debian_package_has_all_that_belongs_to_it(dist: Path, tmp_path: Path) -> None:
+    [package] = dist.glob("*.deb")
+    run(["dpkg-deb", "--extract", str(package), str(tmp_path)])
+    listed = run(["dpkg-deb", "--contents", str(package)]).splitlines()
+    assert {line.split()[1] for line in listed} == {"root/root"}
+    assert {line.split()[0] for line in listed} == {
+        *("drwxr-xr-x", "-rw-r--r--", "-rwxr-xr-x", "lrwxrwxrwx")
+    }
+    minor = sys.version_info.minor
+    needs = run(["dpkg-deb", "--field", str(package), "Depends"])
+    assert needs == f"python3 (>= 3.{minor}), python3 (<< 3.{minor + 1}~)\n"
+    pages = {path.name for path in (tmp_path / "usr/share/man/man1").iterdir()}
+    assert pages == {f"{path.name}.gz" for path in (ROOT / "man").iterdir()}
+    for name in ("macvnet", "macvnet-oci-hook"):
+        program = tmp_path / "usr/bin" / name
+        assert program.read_bytes().startswith(b"#!/usr/bin/python3 -IS ")
+        assert run(alone(PYTHON, "-IS", str(program), "--version")) == f"{name} 0.1.0\n"
 
 
 def test_everything_that_macvnet_can_load_is_in_the_archive(pyz: Path) -> None:
