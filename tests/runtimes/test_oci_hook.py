@@ -194,6 +194,29 @@ def test_end_of_a_former_container_takes_nothing_from_the_one_that_has_its_id_no
     assert call(ground, told("stopped")).checked().stderr == ""
 
 
+def test_address_whose_end_nobody_told_goes_to_the_next_container_of_that_name(
+    ground: Ground, runc: Runc
+) -> None:
+    """As after a loss of power; and gc frees it where none comes."""
+    hooked(runc, "web", "net")
+    path = ground.file(runc.bundle("web")) / "config.json"
+    config = json.loads(path.read_text())
+    del config["hooks"]["poststop"]
+    path.write_text(json.dumps(config))
+    try:
+        assert started(runc, "web").ok
+        before = runc.link("web")
+        ground.run("runc", "delete", "--force", "web").checked()
+        assert targets(ground) == ["runc:web"]
+        assert started(runc, "web").ok
+        assert runc.link("web") == before and targets(ground) == ["runc:web"]
+        ground.run("runc", "delete", "--force", "web").checked()
+        ground.macvnet("gc", "--grace", "0").checked()
+        assert targets(ground) == []
+    finally:
+        runc.remove("web")
+
+
 def test_what_is_no_call_of_a_runtime_is_refused(ground: Ground, runc: Runc) -> None:
     del runc
     for state, status, reason in (
