@@ -1,6 +1,6 @@
 # One line each; the work is in .ci/ and tests/lab. Everything runs in .venv, which is made when needed.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit kernel uml parity docs completions soak bench bench-quick clean
+.PHONY: help demo test check unit kernel uml parity docs completions dist deb soak bench bench-quick clean
 SOAK = 200
 ACTS = 50000
 PYTEST = .venv/bin/python -m pytest
@@ -42,5 +42,9 @@ completions: ## Write completions anew, from the program
 	.venv/bin/macvnet completion bash >completions/macvnet.bash
 	.venv/bin/macvnet completion zsh >completions/_macvnet
 	.venv/bin/macvnet completion fish >completions/macvnet.fish
-clean:   ## Remove .venv and what the tools cached
-	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+dist:    ## Wheel, sdist and the single file macvnet.pyz, in dist/; the same bytes for the same commit
+	@.ci/setup tools; .venv/bin/python -m release dist
+deb: dist ## A Debian package of it, in dist/, for the version of Python that makes it
+	@.venv/bin/python -m release.deb dist
+clean:   ## Remove .venv, dist and what the tools cached
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

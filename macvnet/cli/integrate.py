@@ -11,22 +11,26 @@ import click
 
 from macvnet.cli.invocation import Invocation, write
 from macvnet.cli.parameters import Flag, Group, command, dry_run, global_options
-from macvnet.errors import UsageError
+from macvnet.errors import NotFound, UsageError
 from macvnet.model import Change
-from macvnet.text import printable
+from macvnet.text import printable, quoted
 
 if TYPE_CHECKING:
     from macvnet.integration.systemd_units import Place
 
 integrate = Group(
     "integrate",
-    table={"systemd": (__name__, "Units that restore networks at boot.")},
+    table={
+        "systemd": (__name__, "Units that restore networks at boot."),
+        "podman": (__name__, "Connect containers by their annotation."),
+    },
     aliases={},
     params=global_options(),
     help="Make macvnet part of the host.",
     epilog="""
 Examples:
   macvnet integrate systemd --install
+  macvnet integrate podman --install
 """,
 )
 
@@ -65,8 +69,7 @@ def systemd(
     """
     from macvnet.integration import systemd_units as units
 
-    if sum(map(bool, (print, install, remove))) > 1:
-        raise UsageError("--print, --install and --remove exclude each other", "one of them")
+    _one_of(print, install, remove)
     place = _place(invocation)
     if dry_run and (install or remove):
         action = "create" if install else "remove"
@@ -85,16 +88,83 @@ def systemd(
             write(units.filled(unit, place))
 
 
+@command(
+    "podman",
+    Flag(["--print"], help="Print the file (the default)."),
+    Flag(["--install"], help="Write it to /usr/share/containers/oci/hooks.d."),
+    Flag(["--remove"], help="Take away what --install wrote."),
+    dry_run(),
+    epilog="""
+Examples:
+  macvnet integrate podman
+  macvnet integrate podman --install
+  podman run --network none --annotation macvnet.network=lan IMAGE
+
+Podman then calls macvnet-oci-hook for each container of root's that has an
+annotation of macvnet's: it is connected before its program starts, or does not
+start, and its addresses are free when it has ended.
+""",
+)
+@click.pass_obj
+def podman(
+    invocation: Invocation,
+    /,
+    print: bool | None,
+    install: bool | None,
+    remove: bool | None,
+    dry_run: bool | None,
+) -> None:
+    """Print, install or remove podman's hook file.
+
+    It calls the macvnet-oci-hook beside this macvnet, with the state directory
+    and settings of this call. A file of somebody else is never replaced.
+    """
+    from macvnet.integration import oci_hooks as hooks
+
+    _one_of(print, install, remove)
+    if remove:
+        gone = hooks.installed() if dry_run else hooks.remove()
+        if dry_run:
+            invocation.changes(Change("remove", "hook", path) for path in gone)
+        for path in () if dry_run else gone:
+            invocation.out(printable(path))
+        return
+    program = os.path.join(os.path.dirname(_executable()), hooks.PROGRAM)
+    if not os.access(program, os.X_OK):
+        raise NotFound(
+            f"there is no {quoted(program)} to be called",
+            f"ln -s {printable(_executable())} {printable(program)}",
+        )
+    call = hooks.Call(program, _options(invocation))
+    if install and dry_run:
+        invocation.changes([Change("create", "hook", hooks.path())])
+    elif install:
+        for path in hooks.install(call):
+            invocation.out(printable(path))
+    else:
+        write(hooks.filled(call))
+
+
+def _one_of(*flags: bool | None) -> None:
+    if sum(map(bool, flags)) > 1:
+        raise UsageError("--print, --install and --remove exclude each other", "one of them")
+
+
 def _place(invocation: Invocation) -> Place:
     from macvnet.integration.systemd_units import Place
 
+    return Place(_executable(), invocation.settings.state_dir, _options(invocation))
+
+
+def _options(invocation: Invocation) -> tuple[str, ...]:
+    """State directory and settings, where this call names other ones than the usual."""
     settings = invocation.settings
     options: list[str] = []
     for flag, value in (("--state-dir", settings.state_dir), ("--config", settings.config_path)):
         given = invocation.given.get(flag[2:].replace("-", "_"))
         if given is not None or os.environ.get(f"MACVNET_{flag[2:].replace('-', '_').upper()}"):
             options += (flag, value)
-    return Place(_executable(), settings.state_dir, tuple(options))
+    return tuple(options)
 
 
 def _executable() -> str:

@@ -31,7 +31,7 @@ COMMANDS = {
     "restore": ("macvnet.cli.restoring", "Make again what is missing, after a reboot."),
     "gc": ("macvnet.cli.restoring", "Free what containers that are gone still hold."),
     "state": ("macvnet.cli.state", "Save the state to a file, or make one from a file."),
-    "integrate": ("macvnet.cli.integrate", "Make macvnet part of the host (systemd)."),
+    "integrate": ("macvnet.cli.integrate", "Make macvnet part of the host (systemd, podman)."),
     "tree": ("macvnet.cli.tree", "Draw links, networks and endpoints as a tree."),
     "top": ("macvnet.cli.top", "Show what each endpoint receives and sends."),
     "ipam": ("macvnet.cli.ipam", "Show where the addresses are."),

@@ -146,15 +146,15 @@ def held_addresses(ctx: click.Context, param: click.Parameter, typed: str) -> It
 
 def network_and_keys(ctx: click.Context, param: click.Parameter, typed: str) -> Items:
     """``NET[,KEY=VALUE...]``."""
-    from macvnet.cli import wanted
+    from macvnet import annotations
 
     before, comma, last = typed.rpartition(",")
     if not comma:
         return usable_networks(ctx, param, typed)
     key, equals, value = last.partition("=")
     if not equals:
-        given = {each.partition("=")[0] for each in before.split(",")[1:]} - {*wanted.LISTS}
-        return _values(f"{before},", (f"{key}=" for key in wanted.KEYS if key not in given))
+        given = {each.partition("=")[0] for each in before.split(",")[1:]} - {*annotations.LISTS}
+        return _values(f"{before},", (f"{key}=" for key in annotations.KEYS if key not in given))
     front = f"{before},{key}="
     if key in ("ip", "ip6"):
         return _addresses(ctx, before.split(",")[0], 6 if key == "ip6" else 4, front, value)

@@ -6,18 +6,16 @@ there are. Source: github.com/spf13/pflag, flag.go and string_slice.go.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from macvnet.errors import UsageError
 from macvnet.records import NamedTuple
 from macvnet.text import nearest, quoted
+from macvnet.words import integer as integer
+from macvnet.words import split_list as split_list
 
 TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
-
-_NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
-_INT64 = 1 << 63
 
 VALUE = "value"
 BOOLEAN = "boolean"
@@ -57,13 +55,6 @@ def boolean(flag: str, text: str) -> bool:
     raise UsageError(
         f"flag '{flag}' takes true or false, not {quoted(text)}", f"{flag} or {flag}=false"
     )
-
-
-def integer(flag: str, text: str) -> int:
-    """A decimal number of 64 bits (Go's int); UsageError for anything else."""
-    if _NUMBER.fullmatch(text) and -_INT64 <= int(text) < _INT64:
-        return int(text)
-    raise UsageError(f"flag '{flag}' takes a number, not {quoted(text)}", f"{flag} 100")
 
 
 def normalise(
@@ -205,19 +196,3 @@ def _unknown(
     close = nearest(name, long_ones)
     hint = f"did you mean {close}?" if close else f"{where} --help"
     return UsageError(f"unknown flag {quoted(typed if typed is not None else name)}", hint)
-
-
-def split_list(flag: str, text: str) -> list[str]:
-    """The values of a string slice: separated by commas, quoted as in CSV where need be."""
-    if not text:
-        return []
-    if '"' not in text and "\n" not in text and "\r" not in text:
-        return text.split(",")
-    import csv
-
-    try:
-        return next(csv.reader([text], strict=True))
-    except csv.Error as error:
-        raise UsageError(
-            f"flag '{flag}' cannot read the list {quoted(text)}", f"{flag} VALUE,VALUE"
-        ) from error

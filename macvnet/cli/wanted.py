@@ -9,26 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from macvnet.cli.syntax import integer, split_list
+from macvnet.annotations import FLAG, network
 from macvnet.errors import InvalidRequest
 from macvnet.model import EndpointRequest
-from macvnet.text import nearest, quoted
+from macvnet.text import quoted
 
 if TYPE_CHECKING:
     from macvnet.engine import Engine
 
-# The flag's word and docker's, to the field of EndpointRequest.
-SCALARS = {
-    "ip": "ip",
-    "ip6": "ip6",
-    "mac": "mac",
-    "mac-address": "mac",
-    "ifname": "ifname",
-    "gw-priority": "gw_priority",
-}
-LISTS = {"alias": "aliases", "driver-opt": "driver_options", "link-local-ip": "link_local"}
-KEYS = (*SCALARS, *LISTS)
-EXAMPLE = "--network NET,ip=192.0.2.10,ifname=eth1"
+EXAMPLE = FLAG.example
 
 
 def request(given: dict[str, Any]) -> EndpointRequest:
@@ -99,33 +88,7 @@ def wanted(
 
 
 def _network(text: str) -> tuple[str, EndpointRequest]:
-    first, *rest = split_list("--network", text) or [""]
-    if first.startswith("name="):
-        first = first.removeprefix("name=")
-    if not first or "=" in first:
-        raise InvalidRequest(f"--network {quoted(text)} does not begin with a network", EXAMPLE)
-    fields: dict[str, Any] = {}
-    for item in rest:
-        key, equals, value = item.partition("=")
-        if key in LISTS and equals:
-            fields[LISTS[key]] = (*fields.get(LISTS[key], ()), value)
-        elif key in SCALARS and equals:
-            fields[SCALARS[key]] = value
-        else:
-            raise _unknown(key, bool(equals))
-    if "gw_priority" in fields:
-        fields["gw_priority"] = integer("--network NET,gw-priority", fields["gw_priority"])
-    return first, EndpointRequest(**fields)
-
-
-def _unknown(key: str, valued: bool) -> InvalidRequest:
-    if key in KEYS and not valued:
-        return InvalidRequest(f"key {quoted(key)} of --network has no value", EXAMPLE)
-    close = nearest(key, KEYS)
-    return InvalidRequest(
-        f"unknown key {quoted(key)} of --network",
-        f"--network NET,{close}=VALUE" if close else "one of " + ", ".join(KEYS),
-    )
+    return network(text, FLAG)
 
 
 def resolve_only(

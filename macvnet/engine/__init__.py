@@ -14,7 +14,7 @@ from macvnet import keys
 from macvnet.engine import lookup
 from macvnet.engine.context import Context
 from macvnet.errors import Conflict, MacvnetError, NotFound
-from macvnet.model import Change, CreateRequest, Endpoint, EndpointRequest, Network
+from macvnet.model import Change, CreateRequest, Endpoint, EndpointRequest, Network, Owner
 from macvnet.settings import Settings
 
 if TYPE_CHECKING:
@@ -382,3 +382,9 @@ class Engine:
         from macvnet.engine.disconnect import detach_target
 
         return detach_target(self._ctx, target, terms)
+
+    def release(self, owner: Owner, terms: Sequence[str]) -> tuple[Change, ...]:
+        """Free what an owner that has ended holds in networks; asks no runtime."""
+        from macvnet.engine.releasing import release
+
+        return release(self._ctx, owner, terms)

@@ -10,15 +10,15 @@ from __future__ import annotations
 import contextlib
 import os
 
-from macvnet.errors import Conflict, InvalidRequest, KernelRefused, PermissionDenied
+from macvnet.errors import InvalidRequest
+from macvnet.integration import files
 from macvnet.records import NamedTuple
-from macvnet.text import printable, quoted
+from macvnet.text import quoted
 
 UNITS = ("macvnet-restore.service",)
 DIRECTORY = "/etc/systemd/system"
 WANTS = "multi-user.target.wants"
 MARK = "# Written by 'macvnet integrate systemd --install'"
-_TEMPLATES = os.path.join(os.path.dirname(__file__), "systemd")
 
 
 class Place(NamedTuple):
@@ -37,8 +37,12 @@ def filled(unit: str, place: Place) -> str:
                 f"{quoted(word)} has characters that no unit of systemd's can hold",
                 "a path of printable characters",
             )
-    with open(os.path.join(_TEMPLATES, unit), encoding="utf-8") as file:
-        text = file.read()
+    import pkgutil
+
+    # Not by its path: it may be inside of an archive.
+    found = pkgutil.get_data(__package__, f"systemd/{unit}")
+    assert found is not None
+    text = found.decode()
     words = " ".join(map(_word, (place.executable, *place.options)))
     return text.replace("@MACVNET@", words).replace("@STATE_DIR@", _specifiers(place.state_dir))
 
@@ -59,17 +63,17 @@ def install(place: Place) -> list[str]:
     Conflict where somebody else's file is in the way, before anything is written.
     """
     for unit in UNITS:
-        _refuse_foreign(unit)
+        files.refuse_foreign(os.path.join(DIRECTORY, unit), _is_ours)
     changed = []
     for unit in UNITS:
         path = os.path.join(DIRECTORY, unit)
         text = filled(unit, place)
-        if _content(path) != text:
-            _written(path, text)
+        if files.content(path) != text:
+            files.write(path, text)
             changed.append(path)
         link = os.path.join(DIRECTORY, WANTS, unit)
         if not os.path.islink(link):
-            with _explained(link):
+            with files.explained(link):
                 os.makedirs(os.path.dirname(link), exist_ok=True)
                 os.symlink(os.path.join("..", unit), link)
             changed.append(link)
@@ -78,7 +82,7 @@ def install(place: Place) -> list[str]:
 
 def installed() -> list[str]:
     """The units that are there and that macvnet wrote."""
-    return [unit for unit in UNITS if MARK in _content(os.path.join(DIRECTORY, unit))]
+    return [unit for unit in UNITS if _is_ours(files.content(os.path.join(DIRECTORY, unit)))]
 
 
 def remove() -> list[str]:
@@ -88,63 +92,11 @@ def remove() -> list[str]:
         path = os.path.join(DIRECTORY, unit)
         link = os.path.join(DIRECTORY, WANTS, unit)
         for each in (link, path):
-            with _explained(each), contextlib.suppress(FileNotFoundError):
+            with files.explained(each), contextlib.suppress(FileNotFoundError):
                 os.unlink(each)
                 gone.append(each)
     return gone
 
 
-def _content(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(1 << 16)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return ""
-    except OSError as error:
-        raise _refusal(path, error) from None
-
-
-def _refuse_foreign(unit: str) -> None:
-    path = os.path.join(DIRECTORY, unit)
-    if os.path.lexists(path) and (os.path.islink(path) or MARK not in _content(path)):
-        raise Conflict(
-            f"{quoted(path)} is there already, and macvnet did not write it",
-            f"mv {printable(path)} {printable(path)}.old",
-        )
-
-
-def _written(path: str, text: str) -> None:
-    """Whole or not at all: systemd never reads half a unit."""
-    unfinished = f"{path}.{os.getpid()}"
-    with _explained(path):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        descriptor = os.open(
-            unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644
-        )
-        try:
-            with open(descriptor, "w", encoding="utf-8") as file:
-                os.fchmod(descriptor, 0o644)
-                file.write(text)
-                file.flush()
-                os.fsync(descriptor)
-            os.rename(unfinished, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(unfinished)
-            raise
-
-
-@contextlib.contextmanager
-def _explained(path: str):  # type: ignore[no-untyped-def]  # an iterator's type costs an import
-    try:
-        yield
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise _refusal(path, error) from None
-
-
-def _refusal(path: str, error: OSError) -> PermissionDenied | KernelRefused:
-    if isinstance(error, PermissionError):
-        return PermissionDenied(f"no permission to write {quoted(path)}", "run macvnet as root")
-    return KernelRefused(f"write {quoted(path)}", error.errno or 0)
+def _is_ours(text: str) -> bool:
+    return MARK in text

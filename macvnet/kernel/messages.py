@@ -109,9 +109,9 @@ def _register_bare_package() -> bool:
     """Put an empty ``pyroute2`` where its submodules look for their package."""
     if "pyroute2" in sys.modules:
         return False
-    from _frozen_importlib_external import PathFinder
-
-    spec = PathFinder.find_spec("pyroute2")
+    # What importlib.util.find_spec does, which takes longer to load: it need not be in a directory.
+    found = (finder.find_spec("pyroute2", None) for finder in sys.meta_path)
+    spec = next(filter(None, found), None)
     if spec is None or not spec.submodule_search_locations:
         return False
     bare = types.ModuleType("pyroute2")

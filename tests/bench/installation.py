@@ -53,6 +53,7 @@ class Installation:
         self._run([sys.executable, "-m", "venv", "--without-pip", str(environment)])
         self.python = str(environment / "bin/python")
         self.macvnet = str(environment / "bin/macvnet")
+        self.hook = str(environment / "bin/macvnet-oci-hook")
         found = subprocess.run(
             [self.python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
             capture_output=True,

@@ -7,8 +7,10 @@ falls on all of them.
 from __future__ import annotations
 
 import contextlib
+import json
 from typing import Any
 
+from macvnet.annotations import KEY
 from tests.bench.figures import Spread
 from tests.bench.measure import Call, Samples
 from tests.bench.netlink import Replay
@@ -30,6 +32,7 @@ BARE = "bare click program"
 SIZED = "click program of macvnet's size"
 ATTACH, CONNECT = "macvnet attach", "macvnet connect"
 DETACH, DISCONNECT = "macvnet detach", "macvnet disconnect"
+HOOK, AFTER_HOOK = "macvnet-oci-hook, createRuntime", "macvnet detach, after the hook"
 KERNEL = "the messages alone, in a running process"
 READS = {
     "macvnet ls": ("ls",),
@@ -88,7 +91,10 @@ def part(site: Site, quick: bool) -> dict[str, Any]:
 
 
 def _macvnet_pairs(site: Site) -> dict[tuple[str, str], Pair]:
-    one, other = site.lab.container(), site.lab.named()
+    one, other, hooked = site.lab.container(), site.lab.named(), site.lab.container()
+    state = site.folder / "state.json"
+    told = {"id": "bench", "status": "creating", "bundle": "/bench", "pid": hooked.pid}
+    state.write_text(json.dumps({**told, "annotations": {KEY: "net0"}}))
     return {
         (ATTACH, DETACH): Pair(
             site.macvnet("attach", "--network", "net0", one.target),
@@ -97,5 +103,9 @@ def _macvnet_pairs(site: Site) -> dict[tuple[str, str], Pair]:
         (CONNECT, DISCONNECT): Pair(
             site.macvnet("connect", "net0", other.target),
             site.macvnet("disconnect", "net0", other.target),
+        ),
+        (HOOK, AFTER_HOOK): Pair(
+            Call((site.installation.hook,), site.env(), str(state)),
+            site.macvnet("detach", hooked.target),
         ),
     }

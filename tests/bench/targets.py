@@ -81,7 +81,8 @@ def _added(*values: float | None) -> float | None:
 
 def _single(part: dict[str, Any] | None) -> list[Target]:
     def wall(name: str) -> float | None:
-        return float(part["calls"][name]["wall_ms"]["median"]) if part else None
+        known = part["calls"].get(name) if part else None
+        return float(known["wall_ms"]["median"]) if known else None
 
     def docker(side: str) -> float | None:
         return wall(f"{peers.DockerNetwork.name}: {side}")
@@ -112,6 +113,16 @@ def _single(part: dict[str, Any] | None) -> list[Target]:
             "macvnet detach, longer than attach / the kernel's wait for RCU",
             _divided(longer, wait),
             most=0.5,
+        )
+    )
+    hook = wall(single.HOOK)
+    if part and hook is not None:
+        hook -= part["kernel_ms"]["attach"]["median"]
+    found.append(
+        Target(
+            f"{single.HOOK}, without the kernel's own / {single.PYTHON}",
+            _divided(hook, wall(single.PYTHON)),
+            most=1.5,
         )
     )
     found += [

@@ -12,7 +12,8 @@ import pytest
 
 from macvnet import keys, option_keys
 from macvnet.addresses import Address, Interval
-from macvnet.cli import completing, filters, wanted
+from macvnet.annotations import KEYS as NETWORK_KEYS
+from macvnet.cli import completing, filters
 from macvnet.cli.completing import COMMAND, DIRECTORIES, FILES, OPEN, WORDS, Answer
 from macvnet.cli.main import COMMANDS, walk
 from macvnet.cli.parameters import Command, Flag
@@ -316,7 +317,7 @@ def test_an_address_of_this_host_is_not_offered(
 
 
 def test_keys_of_a_network_and_their_values(state: State) -> None:
-    assert offered("attach --network lan,|") == [f"lan,{key}=" for key in wanted.KEYS]
+    assert offered("attach --network lan,|") == [f"lan,{key}=" for key in NETWORK_KEYS]
     assert ask("attach --network lan,|").kind == OPEN
     assert "lan,ip=192.0.2.20,ip=" not in offered("attach --network lan,ip=192.0.2.20,|")
     assert offered("attach --network lan,ifname=x,ip=192.0.2.2|")[0] == (

@@ -10,7 +10,8 @@ import click
 import pytest
 
 from macvnet import option_keys
-from macvnet.cli import filters, wanted
+from macvnet.annotations import KEYS
+from macvnet.cli import filters
 from macvnet.cli.calling import run
 from macvnet.cli.invocation import Invocation
 from macvnet.cli.main import COMMANDS, walk
@@ -195,7 +196,7 @@ def test_values_of_the_filter_dangling(
     assert said == (3, "", f"--filter dangling={word}")
 
 
-@pytest.mark.parametrize("key", wanted.KEYS)
+@pytest.mark.parametrize("key", KEYS)
 def test_keys_of_a_network_on_the_line(
     state: Path, capsys: pytest.CaptureFixture[str], key: str
 ) -> None:

@@ -33,9 +33,9 @@ sys.stderr.write(json.dumps([status, sorted(set(sys.modules) - before)]))
 """
 
 
-def loaded(*arguments: str) -> set[str]:
+def loaded(*arguments: str, program: str = LIST) -> set[str]:
     done = subprocess.run(
-        [sys.executable, "-c", LIST, *arguments],
+        [sys.executable, "-c", program, *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
@@ -64,6 +64,7 @@ def test_the_first_help_costs_click_and_the_command_line_only(arguments: list[st
         "macvnet.records",
         "macvnet.signals",
         "macvnet.text",
+        "macvnet.words",
     }
 
 
@@ -115,3 +116,15 @@ def test_only_a_template_loads_the_template_engine(tmp_path: Path, arguments: li
 def test_who_only_looks_needs_no_library_for_links_or_pictures(tmp_path: Path, words: str) -> None:
     modules = loaded(*words.split(), "--state-dir", str(tmp_path))
     assert not modules.intersection(("pyroute2", "pyroute2.netlink", "netaddr", "rich"))
+
+
+HOOK = LIST.replace("macvnet.cli.calling", "macvnet.cli.oci_hook")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["--nope"]])
+def test_oci_hook_is_read_without_click_or_engine(words: list[str]) -> None:
+    ours = {name for name in loaded(*words, program=HOOK) if name.startswith("macvnet")}
+    assert "macvnet.cli.oci_hook" in ours
+    heavy = ("macvnet.cli.main", "macvnet.engine", "macvnet.kernel", "macvnet.store")
+    assert not ours.intersection(heavy)
+    assert "click" not in loaded(*words, program=HOOK)

@@ -1,0 +1,38 @@
+"""Values as docker's flags spell them, wherever they are typed: whole numbers, lists.
+
+Knows how one value is read; must not know what it means, nor whose flag it is.
+Source: github.com/spf13/pflag, int.go and string_slice.go.
+"""
+
+from __future__ import annotations
+
+import re
+
+from macvnet.errors import UsageError
+from macvnet.text import quoted
+
+_NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
+_INT64 = 1 << 63
+
+
+def integer(flag: str, text: str) -> int:
+    """A decimal number of 64 bits (Go's int); UsageError for anything else."""
+    if _NUMBER.fullmatch(text) and -_INT64 <= int(text) < _INT64:
+        return int(text)
+    raise UsageError(f"flag '{flag}' takes a number, not {quoted(text)}", f"{flag} 100")
+
+
+def split_list(flag: str, text: str) -> list[str]:
+    """The values of a string slice: separated by commas, quoted as in CSV where need be."""
+    if not text:
+        return []
+    if '"' not in text and "\n" not in text and "\r" not in text:
+        return text.split(",")
+    import csv
+
+    try:
+        return next(csv.reader([text], strict=True))
+    except csv.Error as error:
+        raise UsageError(
+            f"flag '{flag}' cannot read the list {quoted(text)}", f"{flag} VALUE,VALUE"
+        ) from error
