@@ -57,7 +57,7 @@ def test_aliases_are_shown(macvnet: Macvnet) -> None:
 
 
 LOOKING = ("ipam status", "ipam who", "ipam next", "hosts", "tree", "top")
-READ_ONLY = ("ls", "inspect", "check", "log", "state export", "completion", *LOOKING)
+READ_ONLY = ("ls", "inspect", "check", "doctor", "log", "state export", "completion", *LOOKING)
 
 
 @pytest.mark.parametrize("words", [words for words in SINGLE if words not in READ_ONLY])
