@@ -6,6 +6,7 @@ printed (``cli.boundary`` does that, and nobody else).
 
 from __future__ import annotations
 
+import errno
 import os
 
 
@@ -67,6 +68,29 @@ class PermissionDenied(MacvnetError):
     summary = "permission"
 
 
+MEANINGS = {
+    errno.ENODEV: "the link has vanished",
+    errno.ENETDOWN: "the parent is down",
+    errno.EADDRINUSE: "another link on the parent has the MAC",
+    errno.EADDRNOTAVAIL: "the link does not take this address",
+    errno.EACCES: "IPv6 is disabled in the target, or something forbids it",
+    errno.EPERM: "a privilege is missing, or something forbids it",
+    errno.EROFS: "what has to be written is read-only here",
+    errno.ENOMEM: "the kernel has no memory left for it",
+    errno.ENOBUFS: "the kernel has no memory left for it",
+    errno.ENOSPC: "the kernel has no number left for it",
+    errno.ENETUNREACH: "the gateway is in no subnet of the link",
+    errno.EHOSTUNREACH: "the gateway is in no subnet of the link",
+    errno.ETIMEDOUT: "the kernel did not answer",
+    errno.EOPNOTSUPP: "this kernel does not know it",
+    errno.EAFNOSUPPORT: "this kernel lacks the protocol",
+    errno.EINVAL: "the link or the target has changed meanwhile, or cannot take it",
+    errno.EBUSY: "something else uses the link",
+    errno.EEXIST: "somebody else has just made the same",
+}
+"""What an errno means where no cause is known, for a link that macvnet changes."""
+
+
 class KernelRefused(MacvnetError):
     """The kernel refused an operation.
 
@@ -84,6 +108,13 @@ class KernelRefused(MacvnetError):
         self.errno = errno
         self.text = text
 
+    def during(self, operation: str, hint: str = "macvnet doctor") -> KernelRefused:
+        """The same refusal, of ``operation`` on a link, with what its errno means there."""
+        said = self.text or os.strerror(self.errno)
+        meaning = MEANINGS.get(self.errno)
+        text = f"{meaning} ({said})" if meaning else said
+        return KernelRefused(operation, self.errno, text, hint)
+
 
 class StoreError(MacvnetError):
     """The state cannot be read or written."""
@@ -100,7 +131,7 @@ class RuntimeUnavailable(MacvnetError):
 
 
 class DifferencesFound(MacvnetError):
-    """``check`` or ``diff`` found something."""
+    """``check``, ``diff`` or ``doctor`` found something."""
 
     exit_status = 11
     summary = "differences found"

@@ -28,6 +28,7 @@ COMMANDS = {
     "import": ("macvnet.cli.importing", "Print Docker's or Podman's networks as such a file."),
     "check": ("macvnet.cli.checking", "Compare what is recorded with what the kernel has."),
     "repair": ("macvnet.cli.checking", "Mend what check finds, where that is safe."),
+    "doctor": ("macvnet.cli.doctoring", "Name what stands in a network's way, and what helps."),
     "restore": ("macvnet.cli.restoring", "Make again what is missing, after a reboot."),
     "gc": ("macvnet.cli.restoring", "Free what containers that are gone still hold."),
     "state": ("macvnet.cli.state", "Save the state to a file, or make one from a file."),

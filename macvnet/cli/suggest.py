@@ -96,6 +96,17 @@ def containers(ctx: click.Context, param: click.Parameter, typed: str) -> Items:
     return _items(suggesting.containers(ctx.obj.reader, typed, SECONDS))
 
 
+def subjects(ctx: click.Context, param: click.Parameter, typed: str) -> Items:
+    """Networks, links of the host, and containers."""
+    if typed.startswith((".", "/")):
+        return files(ctx, param, typed)
+    from macvnet.engine import suggesting
+
+    found = networks(ctx, param, typed) + _items(suggesting.parents())
+    known = {one.value for one in found}
+    return found + [one for one in containers(ctx, param, typed) if one.value not in known]
+
+
 def connected(ctx: click.Context, param: click.Parameter, typed: str) -> Items:
     """Whose endpoints are in the network on the line; in any, where a command takes none."""
     if typed.startswith((".", "/")):

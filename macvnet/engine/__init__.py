@@ -19,6 +19,7 @@ from macvnet.settings import Settings
 
 if TYPE_CHECKING:
     from macvnet.declared import Declaration
+    from macvnet.doctor.findings import Finding
     from macvnet.engine.accounting import Next, Place, PoolCounts
     from macvnet.engine.checking import Difference
     from macvnet.engine.connect import Connected
@@ -163,6 +164,15 @@ class Engine:
         from macvnet.engine.checking import check
 
         return check(self._ctx, self._some(terms))
+
+    def diagnose(self, word: str, *, active: bool = False) -> list[Finding]:
+        """What stands in the way of a network, parent or container; "": of any network.
+
+        ``active`` makes a link for a moment, to try whether its MAC gets through.
+        """
+        from macvnet.engine.diagnosing import diagnose
+
+        return diagnose(self._ctx, word, active=active)
 
     def repair(self, terms: Sequence[str] = (), *, dry_run: bool = False) -> Repaired:
         """Mend what ``check`` finds where that is safe; never a parent."""

@@ -11,7 +11,7 @@ from macvnet.engine.remove import clear_abandoned, remove_locked
 from macvnet.engine.undo import Undo
 from macvnet.errors import Conflict
 from macvnet.ipam.installing import install_pools
-from macvnet.kernel import explain, links
+from macvnet.kernel import links
 from macvnet.kernel.rtnetlink import NetlinkError
 from macvnet.model import ACTIVE, CREATING, Change, CreateRequest, LinkPlan, Network, Parent
 from macvnet.records import NamedTuple
@@ -73,8 +73,10 @@ def _require_kind(ctx: Context, kind: str) -> None:
     try:
         ctx.netlink.change(question)
     except NetlinkError as error:
-        if error.errno in explain.UNKNOWN_KIND:
-            raise explain.missing_module(kind) from None
+        if error.errno in links.UNKNOWN_KIND:
+            from macvnet.engine import refusals
+
+            raise refusals.missing_module(kind) from None
 
 
 def _record(ctx: Context, tx: Transaction, draft: Draft) -> None:

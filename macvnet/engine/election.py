@@ -146,9 +146,7 @@ def _take(at: Inside, route: RouteInfo) -> None:
         at.netlink.change(addressing.delete_route(route, _device(at, route)))
     except NetlinkError as error:
         if error.errno not in (errno.ESRCH, errno.ENODEV):
-            raise KernelRefused(
-                f"remove the route {route.words}", error.errno, error.text
-            ) from None
+            raise error.during(f"remove the route {route.words}") from None
 
 
 def _put(at: Inside, route: RouteInfo, name: str) -> None:
@@ -156,11 +154,8 @@ def _put(at: Inside, route: RouteInfo, name: str) -> None:
         at.netlink.change(addressing.add_route(route, name))
     except NetlinkError as error:
         if error.errno != errno.EEXIST:
-            raise KernelRefused(
-                f"make the route {route.words} dev {name} in {at.target.owner}",
-                error.errno,
-                error.text,
-            ) from None
+            operation = f"make the route {route.words} dev {name} in {at.target.owner}"
+            raise error.during(operation) from None
 
 
 def _device(at: Inside, route: RouteInfo) -> str:

@@ -71,12 +71,12 @@ def make(
     try:
         ctx.netlink.change(request)
     except NetlinkError as error:
-        from macvnet.kernel import explain
+        from macvnet.engine import refusals
 
-        raise explain.link_refused(error, plan.kind, parent.name, name) from None
+        raise refusals.endpoint_refused(ctx, error, driver, network.link, parent, name) from None
     ifindex = at.netlink.ifindex(name)
     if ifindex is None:
-        raise KernelRefused(f"find the link {name} just made", errno.ENODEV)
+        raise KernelRefused("", errno.ENODEV).during(f"find the link {name} just made")
     return ifindex
 
 
@@ -90,7 +90,7 @@ def name_it(endpoint: Endpoint, ifindex: int, wanted: str, at: Inside) -> str:
             )
         except NetlinkError as error:
             if error.errno != errno.EEXIST:
-                raise KernelRefused(f"name the link {name}", error.errno, error.text) from None
+                raise error.during(f"name the link {name}") from None
             if wanted:
                 raise Conflict(
                     f"the target has an interface {name!r} already", "--ifname NAME"
@@ -131,7 +131,12 @@ def configure(
             )
         for family, key, value in endpoint_sysctls:
             if not sysctl.write(family, name, key, value, at.netlink.tell):
-                raise KernelRefused(f"set net.{family}.conf.{name}.{key}", errno.ENOENT)
+                raise KernelRefused(
+                    f"set net.{family}.conf.{name}.{key}",
+                    errno.ENOENT,
+                    "the kernel has no such key",
+                    f"ls /proc/sys/net/{family}/conf/{name}",
+                )
     try:
         if endpoint.parent_mac and endpoint.mac != endpoint.parent_mac:
             at.netlink.change(links.change(endpoint.ifindex, name, address=endpoint.mac))
@@ -151,9 +156,7 @@ def configure(
                 )
             )
     except NetlinkError as error:
-        raise KernelRefused(
-            f"put an address on {name} in {at.target.owner}", error.errno, error.text
-        ) from None
+        raise error.during(f"put an address on {name} in {at.target.owner}") from None
     _set_up(network, endpoint, name, at)
 
 
@@ -175,7 +178,7 @@ def _set_up(network: Network, endpoint: Endpoint, name: str, at: Inside) -> None
                     "other namespace",
                     "--mac-address " + _another_mac(),
                 ) from None
-            raise KernelRefused(f"set {name} up", error.errno, error.text) from None
+            raise error.during(f"set {name} up") from None
         else:
             return
 
@@ -204,7 +207,7 @@ def remove(link: LinkInfo, at: Inside) -> None:
         at.netlink.change(links.delete(link.ifindex, link.name))
     except NetlinkError as error:
         if error.errno != errno.ENODEV:
-            raise KernelRefused(f"remove {link.name}", error.errno, error.text) from None
+            raise error.during(f"remove {link.name}") from None
 
 
 def remove_soon(ctx: Context, link: LinkInfo, at: Inside) -> None:
@@ -219,7 +222,7 @@ def remove_soon(ctx: Context, link: LinkInfo, at: Inside) -> None:
         )
     except NetlinkError as error:
         if error.errno != errno.ENODEV:
-            raise KernelRefused(f"remove {link.name}", error.errno, error.text) from None
+            raise error.during(f"remove {link.name}") from None
     except OSError:
         # No process more can be had.
         remove(link, at)
@@ -272,9 +275,7 @@ def remove_by_nsid(ctx: Context, driver: Driver, endpoint: Endpoint) -> None:
     except NetlinkError as error:
         # The namespace may die, and the link with it, while we look.
         if error.errno not in (errno.ENODEV, errno.EINVAL):
-            raise KernelRefused(
-                f"remove the link of {endpoint.owner}", error.errno, error.text
-            ) from None
+            raise error.during(f"remove the link of {endpoint.owner}") from None
 
 
 def restore_parent_mac(ctx: Context, endpoint: Endpoint, parent: LinkInfo | None) -> None:
@@ -286,6 +287,4 @@ def restore_parent_mac(ctx: Context, endpoint: Endpoint, parent: LinkInfo | None
         try:
             ctx.netlink.change(links.change(now.ifindex, now.name, address=endpoint.parent_mac))
         except NetlinkError as error:
-            raise KernelRefused(
-                f"give {now.name} its MAC {endpoint.parent_mac} back", error.errno, error.text
-            ) from None
+            raise error.during(f"give {now.name} its MAC {endpoint.parent_mac} back") from None

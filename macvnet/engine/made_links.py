@@ -16,7 +16,7 @@ from macvnet.engine import lookup
 from macvnet.engine.context import Context
 from macvnet.engine.parents import Prospect, in_use_by, link_local, uppers_of
 from macvnet.errors import Conflict, KernelRefused, MacvnetError
-from macvnet.kernel import addressing, explain, links, sysctl
+from macvnet.kernel import addressing, links, sysctl
 from macvnet.kernel.constants import VLAN_8021Q
 from macvnet.kernel.links import IFF_UP, LinkInfo
 from macvnet.kernel.rtnetlink import NetlinkError
@@ -92,16 +92,20 @@ def _make(ctx: Context, made: MadeLink) -> LinkInfo:
                 f"VLAN {made.vlan_id} has just been made on {made.lower_name} by somebody else",
                 "run the command again",
             ) from None
-        raise explain.link_refused(error, made.kind, made.lower_name, made.name) from None
+        from macvnet.engine import refusals
+
+        raise refusals.made_refused(ctx, error, made) from None
     link = links.by_name(netlink, made.tag)
     if link is None:
-        raise KernelRefused(f"find the link {made.tag} just made", errno.ENODEV)
+        raise KernelRefused("", errno.ENODEV).during(f"find the link {made.tag} just made")
     try:
         _silence(made.tag, netlink.tell)
         netlink.change(links.change(link.ifindex, made.tag, ifname=made.name, ifalias=made.tag))
         netlink.change(links.change(link.ifindex, made.name, flags=IFF_UP))
     except NetlinkError as error:
-        raise explain.link_refused(error, made.kind, made.lower_name, made.name) from None
+        from macvnet.engine import refusals
+
+        raise refusals.made_refused(ctx, error, made) from None
     known = made._replace(ifindex=link.ifindex, boot_id=ctx.boot_id)
     ctx.store.transact(lambda tx: tx.put(keys.made_link(made.name), known.to_json()), durable=False)
     found = links.by_index(netlink, link.ifindex)
@@ -172,7 +176,7 @@ def unmake(ctx: Context, made: MadeLink) -> str:
         ctx.netlink.change(links.delete(link.ifindex, link.name))
     except NetlinkError as error:
         if error.errno != errno.ENODEV:
-            raise KernelRefused(f"remove the link {link.name}", error.errno, error.text) from None
+            raise error.during(f"remove the link {link.name}") from None
     return ""
 
 

@@ -7,6 +7,9 @@ Looks at the host's namespace and refuses; making and removing links is in
 from __future__ import annotations
 
 from macvnet.addresses import IPV6, Address, Subnet
+from macvnet.doctor import parents as causes
+from macvnet.doctor.facts import Upper
+from macvnet.doctor.findings import Finding
 from macvnet.drivers import Driver
 from macvnet.engine.context import Context
 from macvnet.errors import Conflict, InvalidRequest, NotFound
@@ -22,8 +25,6 @@ VLAN_MIN, VLAN_MAX = 1, 4094
 ALTNAME_MAX = 127
 CABLES = ("veth", "netkit", "vxcan")
 STACKED = ("macvlan", "macvtap", "ipvlan", "ipvtap")
-# Slaves of a VRF keep their receive handler free; those of every other master do not.
-FREE_SLAVES = ("", "vrf")
 
 
 class Prospect(NamedTuple):
@@ -72,10 +73,8 @@ def look(ctx: Context, driver: Driver, options: LinkOptions, network_id: str) ->
         return _to_be_made(every, requested)
     effective = _effective(ctx, every, link)
     if effective.loopback:
-        raise InvalidRequest(
-            f"the loopback interface {quoted(requested)} cannot be a parent",
-            _parent_hint(every),
-        )
+        found = causes.loopback(requested, _parent_hint(every))
+        raise InvalidRequest(found.evidence, found.fix)
     return Prospect(
         effective.name,
         requested,
@@ -142,7 +141,7 @@ def _to_be_made(every: list[LinkInfo], requested: str) -> Prospect:
         if dot and base:
             what += f", and neither was {quoted(base)} to make a sub-interface on"
         raise NotFound(what, _parent_hint(every, base or requested))
-    vlan_id = _vlan_id(base, digits)
+    vlan_id = read_vlan_id(base, digits)
     if lower.loopback:
         raise InvalidRequest(
             f"the loopback interface {quoted(base)} cannot carry a VLAN", _parent_hint(every)
@@ -160,10 +159,7 @@ def _to_be_made(every: list[LinkInfo], requested: str) -> Prospect:
         )
     refuse_present_vlan(every, lower, vlan_id)
     if not lower.up:
-        raise Conflict(
-            f"{quoted(lower.name)} is down, so no sub-interface on it can be set up",
-            f"ip link set {lower.name} up",
-        )
+        raise conflict(causes.lower_down(lower))
     return Prospect(f"{lower.name}.{vlan_id}", requested, None, lower, vlan_id)
 
 
@@ -172,14 +168,10 @@ def refuse_present_vlan(every: list[LinkInfo], lower: LinkInfo, vlan_id: int) ->
     for other in uppers_of(every, lower.ifindex):
         same = other.kind == "vlan" and other.vlan_id == vlan_id
         if same and other.vlan_protocol == VLAN_8021Q:
-            raise Conflict(
-                f"VLAN {vlan_id} is present on {lower.name} already, under the name "
-                f"{quoted(other.name)}",
-                f"-o parent={other.name}",
-            )
+            raise conflict(causes.vlan_present(vlan_id, lower.name, other.name))
 
 
-def _vlan_id(base: str, digits: str) -> int:
+def read_vlan_id(base: str, digits: str) -> int:
     """A canonical VLAN ID; the hint has the corrected one."""
     number = int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 10 else -1
     if VLAN_MIN <= number <= VLAN_MAX:
@@ -197,42 +189,25 @@ def _vlan_id(base: str, digits: str) -> int:
 
 def judge(driver: Driver, options: LinkOptions, prospect: Prospect) -> None:
     """Refuse what the kernel would refuse later, or what would cut the host off."""
-    if prospect.mtu and options.mtu > prospect.mtu:
-        carrier = (prospect.link or prospect.lower or prospect).name
-        raise InvalidRequest(
-            f"mtu {options.mtu} is above that of the parent {carrier}, {prospect.mtu}",
-            f"-o mtu={prospect.mtu}, or ip link set {carrier} mtu {options.mtu}",
-        )
+    carrier = prospect.link or prospect.lower
+    above = causes.mtu_above(options.mtu, carrier) if carrier else None
+    if above is not None:
+        raise InvalidRequest(above.evidence, above.fix)
     link = prospect.link
     if link is None:
         return
-    if link.slave_kind not in FREE_SLAVES:
-        raise Conflict(
-            f"{quoted(link.name)} is a port of the {link.slave_kind} {quoted(prospect.master)} and "
-            "cannot be a parent",
-            f"-o parent={prospect.master}",
-        )
-    for upper in prospect.uppers:
-        if upper.kind in driver.FOREIGN_KINDS:
-            raise Conflict(
-                f"{quoted(link.name)} carries the {upper.kind} link {quoted(upper.name)}, and the "
-                "kernel allows macvlan or ipvlan on one parent, not both",
-                f"-d {upper.kind.replace('tap', 'lan')}",
-            )
-        if upper.kind in driver.OWN_KINDS and upper.mode == "passthru":
-            raise Conflict(
-                f"{quoted(upper.name)} in mode passthru has the whole parent {quoted(link.name)}",
-                f"ip link delete {upper.name}",
-            )
-        shares_mode = driver.NAME == "ipvlan" and upper.kind in driver.OWN_KINDS
-        if shares_mode and (upper.mode, upper.flag) != (options.mode, options.flag):
-            raise Conflict(
-                f"{quoted(link.name)} carries {quoted(upper.name)} with ipvlan mode "
-                f"{upper.mode} and flag {upper.flag}, which this network would change",
-                f"-o ipvlan_mode={upper.mode} -o ipvlan_flag={upper.flag}",
-            )
+    found = causes.port(link, prospect.master)
+    if found is not None:
+        raise conflict(found)
+    for cause in causes.occupied(driver, options, link, [Upper(one) for one in prospect.uppers]):
+        raise conflict(cause)
     if driver.exclusive(options) and not options.passthru_force:
         _judge_passthru(link, prospect)
+
+
+def conflict(found: Finding) -> Conflict:
+    """The refusal that a cause is the reason for."""
+    return Conflict(found.evidence, found.fix)
 
 
 def _judge_passthru(link: LinkInfo, prospect: Prospect) -> None:

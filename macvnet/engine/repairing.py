@@ -13,7 +13,7 @@ from macvnet.engine.liveness import members_of, roll_back, settle
 from macvnet.engine.remove import clear_abandoned
 from macvnet.engine.reopening import reopened
 from macvnet.engine.returning import bring_back
-from macvnet.errors import KernelRefused, MacvnetError
+from macvnet.errors import MacvnetError
 from macvnet.kernel import addressing, links, nsid
 from macvnet.kernel.links import IFF_UP, LinkInfo
 from macvnet.kernel.rtnetlink import NetlinkError, Request
@@ -97,7 +97,7 @@ def _set_up_made(ctx: Context, difference: Difference) -> None:
         try:
             ctx.netlink.change(links.change(link.ifindex, link.name, flags=IFF_UP))
         except NetlinkError as error:
-            raise KernelRefused(f"set {link.name} up", error.errno, error.text) from None
+            raise error.during(f"set {link.name} up") from None
 
 
 def _bring_back(ctx: Context, difference: Difference) -> None:
@@ -137,7 +137,7 @@ def _change(at: Inside, link: LinkInfo, request: Request) -> None:
     try:
         at.netlink.change(request)
     except NetlinkError as error:
-        raise KernelRefused(f"change {link.name}", error.errno, error.text) from None
+        raise error.during(f"change {link.name}") from None
 
 
 def _mac(at: Inside, link: LinkInfo, parent: LinkInfo | None, difference: Difference) -> None:

@@ -6,6 +6,7 @@ networks or records.
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 from macvnet.kernel.constants import IPVLAN_FLAGS, IPVLAN_MODES, NAME_MAX
@@ -27,6 +28,9 @@ IFF_UP = 0x1
 IFF_LOOPBACK = 0x8
 IFF_RUNNING = 0x40
 IFF_LOWER_UP = 0x10000
+
+UNKNOWN_KIND = (errno.EOPNOTSUPP,)
+"""What a kernel answers that does not know a kind of link."""
 
 
 class LinkInfo(NamedTuple):

@@ -37,17 +37,32 @@ def _libc_setns(fd: int, kind: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
+def _not_permitted(purpose: str) -> PermissionDenied:
+    from macvnet.surroundings import machine
+
+    return machine.not_permitted("CAP_SYS_ADMIN", purpose)
+
+
+def _leave_namespace() -> None:
+    """unshare(2) of this thread's network, by libc: os.unshare came with Python 3.12."""
+    import ctypes
+
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
+        number = ctypes.get_errno()
+        if number == errno.EPERM:
+            raise _not_permitted("to make a network namespace")
+        raise KernelRefused("", number).during("make a network namespace")
+
+
 def _set_namespace(fd: int) -> None:
     try:
         # os.setns came with Python 3.12.
         getattr(os, "setns", _libc_setns)(fd, CLONE_NEWNET)
     except OSError as error:
         if error.errno == errno.EPERM:
-            raise PermissionDenied(
-                "the capability CAP_SYS_ADMIN is missing to enter the target's network namespace",
-                "run macvnet as root",
-            ) from None
-        raise KernelRefused("enter a network namespace", error.errno or 0) from None
+            raise _not_permitted("to enter the target's network namespace") from None
+        refusal = KernelRefused("", error.errno or 0)
+        raise refusal.during("enter a network namespace") from None
 
 
 class Namespace:
@@ -100,6 +115,22 @@ class Namespace:
     def current(cls) -> Namespace:
         """The namespace this thread is in."""
         return cls.open(THREAD_NAMESPACE)
+
+    @classmethod
+    def new(cls) -> Namespace:
+        """A namespace of nobody else's, which ends when it is closed.
+
+        PermissionDenied without CAP_SYS_ADMIN.
+        """
+        back = os.open(THREAD_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _leave_namespace()
+            try:
+                return cls.open(THREAD_NAMESPACE)
+            finally:
+                _set_namespace(back)
+        finally:
+            os.close(back)
 
     @property
     def inode(self) -> int:

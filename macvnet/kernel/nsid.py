@@ -58,10 +58,10 @@ def assign(netlink: Rtnetlink, namespace: Namespace) -> int:
                 if known is not None:
                     return known
             elif error.errno != errno.ENOSPC:
-                raise KernelRefused("number the namespace", error.errno, error.text) from None
+                raise error.during("number the namespace") from None
         else:
             return number
-    raise KernelRefused("number the namespace", errno.ENOSPC)
+    raise KernelRefused("", errno.ENOSPC).during("number the namespace")
 
 
 def _name(namespace: Namespace) -> str:

@@ -335,10 +335,10 @@ def encoded(message: Any, kind: int, flags: int, sequence: int) -> bytes:
 def _refusal(error: NetlinkError, request: Request) -> NetlinkError | PermissionDenied:
     if error.errno != errno.EPERM:
         return error
+    from macvnet.surroundings import machine
+
     what = f"for 'ip {request.command}'" if request.command else "to make links"
-    return PermissionDenied(
-        f"the capability CAP_NET_ADMIN is missing {what}", "run macvnet as root"
-    )
+    return machine.not_permitted("CAP_NET_ADMIN", what)
 
 
 def _messages(data: bytes) -> Iterator[bytes]:

@@ -43,5 +43,6 @@ def write(
         if error.errno == errno.ENOENT:
             return False
         name = f"net.{family}.conf.{ifname}.{key}"
-        raise KernelRefused(f"set {name} to {value}", error.errno or errno.EIO) from None
+        refusal = KernelRefused("", error.errno or errno.EIO)
+        raise refusal.during(f"set {name} to {value}") from None
     return True

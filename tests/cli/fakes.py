@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from macvnet.addresses import Address, Subnet
 from macvnet.declared import Declaration
+from macvnet.doctor.findings import Finding
 from macvnet.engine.accounting import Next, Place, PoolCounts
 from macvnet.engine.checking import ENDPOINT_MISSING, PARENT_DOWN, Difference
 from macvnet.engine.declaring import Source
@@ -395,6 +396,14 @@ class FakeEngine:
 
     def check(self, terms: Sequence[str] = ()) -> list[Difference]:
         return self._differences(terms)
+
+    def diagnose(self, word: str, *, active: bool = False) -> list[Finding]:
+        self.asked.append(("diagnose", word, active))
+        if word:
+            self.network(word)
+        evidence = "nobody answers for the gateway 192.0.2.1 on eth0\x1b"
+        found = Finding("gateway-silent", f"network {word}", evidence, "arping -I eth0 192.0.2.1")
+        return [found] if self.differs else []
 
     def repair(self, terms: Sequence[str] = (), *, dry_run: bool = False) -> Repaired:
         self.asked.append(("repair", tuple(terms), dry_run))

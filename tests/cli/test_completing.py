@@ -24,6 +24,7 @@ from macvnet.ipam.runs import OpenRuns
 from macvnet.kept import Kept
 from macvnet.kernel import interfaces
 from macvnet.model import Network, Owner
+from macvnet.runtimes import Listed
 from macvnet.store import Transaction, open_store
 from tests.cli.fakes import endpoint, network
 
@@ -274,6 +275,19 @@ def test_a_bare_name_is_offered_to_who_begins_with_one(state: State) -> None:
     assert offered("disconnect lan 42|") == ["4242"]
     assert offered("disconnect lan n|") == ["netns:web", "netns:db"]
     assert offered("detach e|") == ["elsewhere"]
+
+
+def test_whatever_the_doctor_can_be_asked_about(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Networks, links and containers; each word once."""
+    there = [Listed("lan"), Listed("netns:web")]
+    monkeypatch.setattr(suggesting, "containers", lambda *_: there)
+    words = offered("doctor |")
+    assert {"lan", "lab", "plan", "netns:web"} <= set(words)
+    assert {name for name, _ in interfaces.names()} <= set(words)
+    assert len(words) == len(set(words))
+    assert ask("doctor /run/|").kind == FILES
 
 
 def test_everything_connected_for_detach(state: State) -> None:

@@ -58,7 +58,7 @@ def test_aliases_are_shown(macvnet: Macvnet) -> None:
 
 LOOKING = ("ipam status", "ipam who", "ipam next", "hosts", "tree", "top")
 READ_ONLY = (
-    *("ls", "inspect", "check", "log", "state export", "completion"),
+    *("ls", "inspect", "check", "doctor", "log", "state export", "completion"),
     *("diff", "export", "import", *LOOKING),
 )
 

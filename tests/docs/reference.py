@@ -3,23 +3,29 @@
     python -m tests.docs.reference        # writes docs/reference
 
 ``commands.md`` comes from the click objects, the table in ``errors.md`` from
-``macvnet.errors.ALL``. A test fails while a page is not what this prints.
+``macvnet.errors.ALL``, the causes in ``doctor.md`` from ``macvnet.doctor``. A test
+fails while a page is not what this prints.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
+import textwrap
+from pathlib import Path
 
 import click
 
+from macvnet import doctor
 from macvnet.cli.main import cli, walk
 from macvnet.cli.parameters import Command, Group
+from macvnet.doctor.findings import Cause
 from macvnet.errors import ALL, MacvnetError
 from tests.docs.pages import ROOT
 
 COMMANDS = ROOT / "docs/reference/commands.md"
 ERRORS = ROOT / "docs/reference/errors.md"
+DOCTOR = ROOT / "docs/reference/doctor.md"
 BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
 
 Entry = tuple[str, click.Context, Group | Command]
@@ -104,9 +110,24 @@ def _table(context: click.Context, params: list[click.Parameter]) -> str:
 
 def errors() -> str:
     """The page of errors, its table made anew."""
-    before, _, rest = ERRORS.read_text(encoding="utf-8").partition(BEGIN)
+    return _filled(ERRORS, _error_table())
+
+
+def causes() -> str:
+    """The page of causes, what it says of each made anew."""
+    return _filled(DOCTOR, "\n".join(map(_cause, doctor.causes())))
+
+
+def _filled(page: Path, generated: str) -> str:
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{_error_table()}{END}{after}"
+    return f"{before}{BEGIN}\n{generated}{END}{after}"
+
+
+def _cause(cause: Cause) -> str:
+    paragraphs = (cause.meaning, f"Seen: {cause.evidence}", f"Fix: {cause.remedy}")
+    shown = "\n\n".join(textwrap.fill(each, 105, break_on_hyphens=False) for each in paragraphs)
+    return f"### `{cause.id}`\n\n{shown}\n"
 
 
 def meaning(kind: type[MacvnetError]) -> str:
@@ -129,6 +150,7 @@ def _error_table() -> str:
 def main() -> None:
     COMMANDS.write_text(commands(), encoding="utf-8")
     ERRORS.write_text(errors(), encoding="utf-8")
+    DOCTOR.write_text(causes(), encoding="utf-8")
 
 
 if __name__ == "__main__":

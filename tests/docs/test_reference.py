@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from macvnet import declared, option_keys, settings
+from macvnet import declared, doctor, option_keys, settings
 from macvnet.drivers import macvlan
 from macvnet.engine import checking, requests
 from macvnet.engine.declaring import Source, read
@@ -23,6 +23,12 @@ def test_commands_page_is_what_the_program_says() -> None:
 
 def test_errors_page_has_every_class() -> None:
     assert reference.ERRORS.read_text(encoding="utf-8") == reference.errors(), AGAIN
+
+
+def test_doctor_page_has_every_cause() -> None:
+    assert reference.DOCTOR.read_text(encoding="utf-8") == reference.causes(), AGAIN
+    known = [cause.id for cause in doctor.causes()]
+    assert len(known) == len(set(known))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,120 @@
+"""What the LAN itself says: who answers for a gateway, and to whom.
+
+An answer proves; silence only suggests. Gateways are asked by ARP, so IPv4 only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from macvnet.addresses import Subnet
+from macvnet.doctor.facts import Facts, Gateway, Use
+from macvnet.doctor.findings import Cause, Finding
+from macvnet.doctor.machine import ipvlan_for
+from macvnet.text import quoted
+
+CAUSES = (
+    Cause(
+        "address-off-lan",
+        "Endpoints have addresses of another subnet than the LAN they are on.",
+        "The parent has addresses, none of them in a --subnet of the network, and the gateway did "
+        "not answer.",
+        "Make the network again with the LAN's subnet, or on another parent.",
+    ),
+    Cause(
+        "gateway-silent",
+        "Endpoints send what is not for the LAN to a gateway that is not there.",
+        "Three ARP requests for the gateway had no answer, from an endpoint or from the parent.",
+        "Correct the gateway, switch the router on, or see to the cable.",
+    ),
+    Cause(
+        "gateway-two-macs",
+        "Two machines have the gateway's address; endpoints reach now the one, now the other.",
+        "ARP requests for the gateway were answered with more than one MAC. A router with two "
+        "cables into one LAN may do so too.",
+        "Find the one that should not have it, by its MAC.",
+    ),
+    Cause(
+        "vlan-not-carried",
+        "The switch's port does not carry the VLAN.",
+        "Nobody answers on the VLAN, while the gateway of the link below, without a VLAN, does. A "
+        "suspicion: the VLAN's gateway may be silent for other reasons.",
+        "Let the switch's port carry the VLAN, tagged.",
+    ),
+    Cause(
+        "mac-filtered",
+        "Something on the way drops frames with other MACs than the parent's: port security, a "
+        "hypervisor, a cloud.",
+        "The gateway answers the parent, but not a macvlan on it: an endpoint, or with `--active` "
+        "one made for the purpose.",
+        "Allow other MACs there, or use ipvlan.",
+    ),
+)
+
+
+def examine(facts: Facts) -> Iterator[Finding]:
+    """What is found of all gateways, and of the networks' subnets."""
+    uses = {use.subject: use for use in facts.uses}
+    for gateway in facts.gateways:
+        if gateway.asked:
+            yield from _gateway(gateway, uses.get(gateway.subject))
+    answered = {gateway.subject for gateway in facts.gateways if gateway.macs}
+    for use in facts.uses:
+        if use.subject not in answered:
+            yield from _subnets(use)
+
+
+def _gateway(gateway: Gateway, use: Use | None) -> Iterator[Finding]:
+    subject, address = gateway.subject, gateway.address
+    macs = gateway.macs
+    if len(macs) > 1:
+        yield Finding(
+            "gateway-two-macs",
+            subject,
+            f"the gateway {address} on {gateway.parent} is answered for by {' and '.join(macs)}",
+            f"ip neigh show {address}; look for these MACs in the switch's table",
+        )
+    if not macs and gateway.vlan_id and gateway.below:
+        yield Finding(
+            "vlan-not-carried",
+            subject,
+            f"nobody answers for the gateway {address} on VLAN {gateway.vlan_id}, while the "
+            f"gateway of {gateway.lower} below it answers: the switch may not carry the VLAN",
+            f"let the switch's port carry VLAN {gateway.vlan_id}, tagged",
+        )
+    elif not macs:
+        yield Finding(
+            "gateway-silent",
+            subject,
+            f"nobody answers for the gateway {address} on {gateway.parent}",
+            f"arping -I {gateway.parent} {address}",
+        )
+    elif gateway.by_endpoint == () and gateway.by_parent:
+        who = "a macvlan made to try it" if gateway.active else "an endpoint on it"
+        yield Finding(
+            "mac-filtered",
+            subject,
+            f"the gateway {address} answers {gateway.parent}, but not {who}: frames with other "
+            "MACs are dropped on the way",
+            ipvlan_for(use) if use else f"macvnet create -d ipvlan -o parent={gateway.parent} NAME",
+        )
+
+
+def _subnets(use: Use) -> Iterator[Finding]:
+    own = [subnet for subnet, _ in use.parent.subnets]
+    for family in (4, 6):
+        here = [subnet for subnet in own if subnet.family == family]
+        pools = [pool.subnet for pool in use.pools if pool.family == family]
+        apart = not any(subnet.overlaps(other) for subnet in here for other in pools)
+        if here and pools and apart and use.network:
+            yield Finding(
+                "address-off-lan",
+                use.subject,
+                f"the parent {quoted(use.parent.name)} is in {_list(here)}, and the network's "
+                f"addresses are in {_list(pools)}",
+                f"macvnet create --subnet {here[0]} -o parent={use.parent.name} NAME",
+            )
+
+
+def _list(subnets: list[Subnet]) -> str:
+    return ", ".join(map(str, subnets))
