@@ -12,32 +12,41 @@ from tests.lab.command import ROOT
 LIST = """
 import json, sys
 before = set(sys.modules)
-from macvnet.cli.oci_hook import run
-status = run([])
+from macvnet.cli.{module} import run
+status = run(sys.argv[1:])
 print(json.dumps([status, sorted(set(sys.modules) - before)]))
 """
 HEAVY = ("click", "rich", "netaddr", "pyroute2.iproute", "socket", "ssl", "http", "subprocess")
 ASKING = ("macvnet.runtimes.engine_api", "macvnet.runtimes.rest", "macvnet.cli.main")
+OWN = {
+    *("macvnet.cli.oci_hook", "macvnet.runtimes.oci"),
+    *("macvnet.runtimes.runc", "macvnet.runtimes.process"),
+}
 
 
-def loaded(lab: Lab, status: str, pid: int) -> set[str]:
-    state: dict[str, object] = {"id": "web", "status": status, "bundle": "/run/web"}
-    state |= {"ociVersion": "1.0.2", "annotations": {"macvnet.network": "net"}, "pid": pid}
-    words = (sys.executable, "-c", LIST)
-    env = {"PYTHONPATH": str(ROOT)}
-    done = lab.host.run(*words, stdin=json.dumps(state), env=env).checked()
-    result, modules = json.loads(done.stdout)
+def loaded(lab: Lab, module: str, *words: str, stdin: str = "") -> set[str]:
+    call = (sys.executable, "-c", LIST.format(module=module), *words)
+    done = lab.host.run(*call, stdin=stdin, env={"PYTHONPATH": str(ROOT)}).checked()
+    result, modules = json.loads(done.lines[-1])
     assert result == 0, done
     return set(modules)
 
 
-def test_connecting_and_freeing_load_no_click_and_ask_no_runtime(lab: Lab) -> None:
+def told(status: str, pid: int) -> str:
+    state = {"ociVersion": "1.0.2", "id": "web", "status": status, "bundle": "/run/web"}
+    return json.dumps({**state, "annotations": {"macvnet.network": "net"}, "pid": pid})
+
+
+def test_hook_loads_no_click_asks_no_runtime_and_needs_no_more_than_attach(lab: Lab) -> None:
     create(lab.host, "net", *LAN)
-    container = lab.container()
-    connecting = loaded(lab, "creating", container.pid)
-    assert not connecting.intersection((*HEAVY, *ASKING))
+    container, other = lab.container(), lab.container()
+    connecting = loaded(lab, "oci_hook", stdin=told("creating", container.pid))
     assert sorted(container.links()) == ["eth0", "lo"] and container.ping("172.16.86.1")
+    attaching = loaded(lab, "calling", "attach", "--network=net", other.target)
+    ours = {name for name in connecting - attaching if name.startswith("macvnet")}
+    assert ours == OWN and len(connecting) <= len(attaching) + len(OWN)
     container.kill()
-    assert not loaded(lab, "stopped", 0).intersection((*HEAVY, *ASKING))
+    ending = loaded(lab, "oci_hook", stdin=told("stopped", 0))
+    assert not (connecting | ending).intersection((*HEAVY, *ASKING))
     shown = lab.host.macvnet("inspect", "net").json()[0]
-    assert shown["Macvnet"]["Endpoints"] == []
+    assert [one["Target"] for one in shown["Macvnet"]["Endpoints"]] == [f"pid:{other.pid}"]
