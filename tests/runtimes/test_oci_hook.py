@@ -217,6 +217,19 @@ def test_address_whose_end_nobody_told_goes_to_the_next_container_of_that_name(
         runc.remove("web")
 
 
+def test_reserved_address_is_the_containers_at_each_start(ground: Ground, runc: Runc) -> None:
+    ground.macvnet("reserve", "--ip", "172.16.86.150", "net", "runc:web").checked()
+    hooked(runc, "web", "net")
+    try:
+        for _ in range(2):
+            assert started(runc, "web").ok
+            assert runc.link("web")[1] == ["172.16.86.150/24"]
+            ground.run("runc", "delete", "--force", "web").checked()
+            assert targets(ground) == []
+    finally:
+        runc.remove("web")
+
+
 def test_what_is_no_call_of_a_runtime_is_refused(ground: Ground, runc: Runc) -> None:
     del runc
     for state, status, reason in (
