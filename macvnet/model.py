@@ -125,7 +125,10 @@ class MadeLink(NamedTuple):
 
 
 class LinkOptions(NamedTuple):
-    """What a driver read from ``-o``: typed, validated, complete."""
+    """What a driver read from ``-o``: typed, validated, complete.
+
+    ``watch``: whether a container's label can connect it, where ``macvnet watch`` runs.
+    """
 
     parent: str = ""
     mode: str = ""
@@ -137,6 +140,7 @@ class LinkOptions(NamedTuple):
     segment: str = ""
     announce_count: int = 3
     announce_interval: float = 1.0
+    watch: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return self._asdict()

@@ -12,6 +12,7 @@ COMMON: tuple[str, ...] = (
     "share_parent",
     "onlink",
     "segment",
+    "watch",
     "com.docker.network.advertise_addr_nmsgs",
     "com.docker.network.advertise_addr_ms",
     "com.docker.network.enable_ipv4",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 integrate = Group(
     "integrate",
     table={
-        "systemd": (__name__, "Units that restore networks at boot."),
+        "systemd": (__name__, "Units that restore networks, and follow them."),
         "podman": (__name__, "Connect containers by their annotation."),
     },
     aliases={},
@@ -40,6 +40,7 @@ Examples:
     Flag(["--print"], help="Print the units (the default)."),
     Flag(["--install"], help="Write them to /etc/systemd/system, and enable them."),
     Flag(["--remove"], help="Take away what --install wrote."),
+    Flag(["--watch"], help="The unit of macvnet watch too, a process that stays."),
     dry_run(),
     epilog="""
 Examples:
@@ -49,7 +50,8 @@ Examples:
   systemctl start macvnet-restore
 
 macvnet-restore.service runs 'macvnet restore --wait 300' at boot. It waits
-itself for parents that come late; nothing waits for it.
+itself for parents that come late; nothing waits for it. With --watch there is
+also macvnet-watch.service, which runs 'macvnet watch' from boot on.
 """,
 )
 @click.pass_obj
@@ -59,6 +61,7 @@ def systemd(
     print: bool | None,
     install: bool | None,
     remove: bool | None,
+    watch: bool | None,
     dry_run: bool | None,
 ) -> None:
     """Print, install or remove systemd's units.
@@ -70,21 +73,24 @@ def systemd(
     from macvnet.integration import systemd_units as units
 
     _one_of(print, install, remove)
+    if remove and watch:
+        raise UsageError("--remove takes away all units, so --watch has no use", "leave it out")
+    wanted = units.UNITS if watch else (units.RESTORE,)
     place = _place(invocation)
     if dry_run and (install or remove):
         action = "create" if install else "remove"
-        found = units.UNITS if install else units.installed()
+        found = wanted if install else units.installed()
         paths = [os.path.join(units.DIRECTORY, unit) for unit in found]
         invocation.changes(Change(action, "unit", path) for path in paths)
     elif install:
-        for path in units.install(place):
+        for path in units.install(place, wanted):
             invocation.out(printable(path))
         invocation.note("systemd reads the units after: systemctl daemon-reload")
     elif remove:
         for path in units.remove():
             invocation.out(printable(path))
     else:
-        for unit in units.UNITS:
+        for unit in wanted:
             write(units.filled(unit, place))
 
 

@@ -71,14 +71,14 @@ class Invocation:
             )
         return self._settings
 
-    def engine(self) -> Engine:
-        """The engine, to be used in a ``with`` block."""
+    def engine(self, note: Callable[[str], None] | None = None) -> Engine:
+        """The engine, to be used in a ``with`` block. ``note``: who takes its notes instead."""
         opener = self._opener
         if opener is None:
             from macvnet.engine import Engine
 
             opener = Engine
-        engine: Engine = opener(self.settings, note=self.note, trace=self.trace)
+        engine: Engine = opener(self.settings, note=note or self.note, trace=self.trace)
         return engine
 
     def begin(self) -> None:

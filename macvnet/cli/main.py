@@ -30,6 +30,7 @@ COMMANDS = {
     "repair": ("macvnet.cli.checking", "Mend what check finds, where that is safe."),
     "doctor": ("macvnet.cli.doctoring", "Name what stands in a network's way, and what helps."),
     "restore": ("macvnet.cli.restoring", "Make again what is missing, after a reboot."),
+    "watch": ("macvnet.cli.watch", "Follow containers and parents as they come and go."),
     "gc": ("macvnet.cli.restoring", "Free what containers that are gone still hold."),
     "state": ("macvnet.cli.state", "Save the state to a file, or make one from a file."),
     "integrate": ("macvnet.cli.integrate", "Make macvnet part of the host (systemd, podman)."),

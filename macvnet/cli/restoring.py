@@ -49,8 +49,8 @@ def restore(invocation: Invocation, /, wait: str, dry_run: bool | None) -> int:
             progress.close()
     if dry_run:
         invocation.changes(done.changes)
-    for line in done.made:
-        invocation.out(printable(line))
+    for made in done.made:
+        invocation.out(printable(str(made)))
     for subject, error in done.failed:
         invocation.error(PartlyDone(f"{subject}: {error.message}", error.hint))
     for line in done.pending:

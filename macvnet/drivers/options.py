@@ -25,9 +25,11 @@ ENABLE_IPV6 = "com.docker.network.enable_ipv6"
 
 
 TRUE_FALSE = ("true", "false")
-WORDS: dict[str, tuple[str, ...]] = dict.fromkeys(
-    ("share_parent", "onlink", ENABLE_IPV4, ENABLE_IPV6), TRUE_FALSE
-)
+WATCH = ("deny", "allow")
+WORDS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("share_parent", "onlink", ENABLE_IPV4, ENABLE_IPV6), TRUE_FALSE),
+    "watch": WATCH,
+}
 """The words that the values of common keys take, of those that take no others."""
 
 
@@ -93,6 +95,7 @@ COMMON: dict[str, Reader] = {
     "share_parent": lambda key, value: {"share_parent": boolean(key, value)},
     "onlink": lambda key, value: {"onlink": boolean(key, value)},
     "segment": lambda key, value: {"segment": _segment(key, value)},
+    "watch": lambda key, value: {"watch": choice("watch", key, value, WATCH) == "allow"},
     "com.docker.network.advertise_addr_nmsgs": lambda key, value: {
         "announce_count": number(key, value, 0, ANNOUNCE_COUNT_MAX)
     },
@@ -139,6 +142,7 @@ def words(options: LinkOptions, own: Mapping[str, str]) -> dict[str, str]:
         **own,
         "share_parent": _word(options.share_parent),
         "onlink": _word(options.onlink),
+        "watch": WATCH[options.watch],
         "com.docker.network.advertise_addr_nmsgs": str(options.announce_count),
         "com.docker.network.advertise_addr_ms": str(round(options.announce_interval * 1000)),
     }

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from macvnet.engine.restoring import Report as ReportRestored
     from macvnet.engine.restoring import Restored
     from macvnet.engine.traffic import Watcher
+    from macvnet.engine.watching import Report as ReportWatched
     from macvnet.kept import Kept
     from macvnet.runtimes import Target
     from macvnet.store import Store
@@ -190,6 +191,12 @@ class Engine:
         from macvnet.engine.restoring import foresee, restore
 
         return foresee(self._ctx) if dry_run else restore(self._ctx, wait=wait, report=report)
+
+    def watch(self, report: ReportWatched) -> None:
+        """Follow runtimes and kernel until an exception (a signal's) ends it."""
+        from macvnet.engine.watching import watch
+
+        watch(self._ctx, report)
 
     def collect(self, *, grace: float | None = None, dry_run: bool = False) -> tuple[Change, ...]:
         """Free what dead sandboxes hold; ``grace`` in seconds, None: as configured."""

@@ -175,8 +175,7 @@ class Context:
         import threading
 
         def tell() -> None:
-            holder = _holder(os.fstat(fd))
-            self.note(f"waiting for another macvnet to finish{holder}")
+            self.note(f"waiting for another macvnet to finish{holder(os.fstat(fd))}")
 
         timer = threading.Timer(PATIENCE_SECONDS, tell)
         timer.daemon = True
@@ -203,7 +202,7 @@ class Context:
             yield
 
 
-def _holder(status: os.stat_result) -> str:
+def holder(status: os.stat_result) -> str:
     """`` (PID N)`` of the process that holds a lock on a file, or "" (proc(5), /proc/locks)."""
     device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     try:

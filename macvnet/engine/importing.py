@@ -58,7 +58,7 @@ _POOL = {
 }
 _LINK_OPTIONS = {
     **dict.fromkeys(("parent", "mode", "flag", "segment"), str),
-    **dict.fromkeys(("share_parent", "passthru_force", "onlink"), bool),
+    **dict.fromkeys(("share_parent", "passthru_force", "onlink", "watch"), bool),
     "mtu": int,
     "announce_count": int,
     "announce_interval": float,

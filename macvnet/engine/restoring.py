@@ -7,7 +7,7 @@ or endpoint does not stop the others.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from macvnet import keys
@@ -28,6 +28,24 @@ from macvnet.records import NamedTuple
 from macvnet.store import Transaction
 
 
+class Made(NamedTuple):
+    """What was made again: a link of a network, or an endpoint, as it is recorded now.
+
+    ``link`` is "" for an endpoint, which has its ``owner`` as it is called now.
+    """
+
+    network: str
+    link: str = ""
+    endpoint: Endpoint | None = None
+    owner: str = ""
+
+    def __str__(self) -> str:
+        if self.endpoint is None:
+            return f"link {self.link} for network {self.network}"
+        held = " ".join(assigned.cidr for assigned in self.endpoint.addresses)
+        return f"{self.owner} in network {self.network} {held}".rstrip()
+
+
 class Restored(NamedTuple):
     """What a run did: made again, waiting for a parent, and failed (subject, error).
 
@@ -35,7 +53,7 @@ class Restored(NamedTuple):
     for what waits.
     """
 
-    made: tuple[str, ...]
+    made: tuple[Made, ...]
     pending: tuple[str, ...]
     failed: tuple[tuple[str, MacvnetError], ...]
     changes: tuple[Change, ...] = ()
@@ -45,17 +63,29 @@ Report = Callable[[int, int], None]
 """Told how many networks and endpoints of how many have been looked after."""
 
 
+def _untold(done: int, total: int) -> None:
+    """For who does not want to know."""
+
+
 def restore(ctx: Context, *, wait: float, report: Report | None = None) -> Restored:
     """Make again what is recorded and missing; wait up to ``wait`` seconds for parents."""
     ctx.claim()
-    run = _Run(ctx, report or (lambda done, total: None))
+    run = _Run(ctx, report or _untold)
     with LinkEvents() as events:
         run.round()
         deadline = time.monotonic() + wait
         while run.pending and events.wait(deadline - time.monotonic()):
             run.round()
     _note_run(ctx)
-    return Restored(tuple(run.made), tuple(run.pending), tuple(run.failed.items()))
+    return run.restored()
+
+
+def restore_some(ctx: Context, endpoints: Sequence[Endpoint]) -> Restored:
+    """The same for some endpoints and what carries them; waits for no parent."""
+    ctx.claim()
+    run = _Run(ctx, _untold)
+    run.round(endpoints)
+    return run.restored()
 
 
 def foresee(ctx: Context) -> Restored:
@@ -114,18 +144,27 @@ class _Run:
     def __init__(self, ctx: Context, report: Report) -> None:
         self.ctx = ctx
         self.report = report
-        self.made: list[str] = []
+        self.made: list[Made] = []
         self.pending: list[str] = []
         self.failed: dict[str, MacvnetError] = {}
 
-    def round(self) -> None:
+    def restored(self) -> Restored:
+        return Restored(tuple(self.made), tuple(self.pending), tuple(self.failed.items()))
+
+    def round(self, chosen: Sequence[Endpoint] | None = None) -> None:
+        """Over all that is recorded, or over chosen endpoints and their networks."""
         self.pending = []
         self.failed = {}
         usable: dict[str, tuple[Network, LinkInfo]] = {}
-        networks = sorted(lookup.networks(self.ctx.store), key=lambda each: each.created)
-        endpoints = [
-            Endpoint.from_json(record) for _, record in self.ctx.store.scan(keys.ENDPOINTS)
-        ]
+        networks = lookup.networks(self.ctx.store)
+        if chosen is not None:
+            carrying = {endpoint.network for endpoint in chosen}
+            networks = [network for network in networks if network.id in carrying]
+        networks.sort(key=lambda each: each.created)
+        endpoints = chosen
+        if endpoints is None:
+            every = self.ctx.store.scan(keys.ENDPOINTS)
+            endpoints = [Endpoint.from_json(record) for _, record in every]
         total = len(networks) + len(endpoints)
         for done, network in enumerate(networks, 1):
             self._attempt(f"network {network.name}", partial(self._network, network, usable))
@@ -150,8 +189,10 @@ class _Run:
             return
         if network.state != ACTIVE:
             with self.ctx.structure_lock():
-                now = lookup.network(self.ctx.store, network.id)
-                clear_abandoned(self.ctx, now)
+                # Whoever was removing it may have done so by now.
+                now = lookup.known(self.ctx.store, network.id)
+                if now is not None:
+                    clear_abandoned(self.ctx, now)
             return
         before = parent_search.search(self.ctx, network)
         lacking = parent_search.lacking(self.ctx, network, before)
@@ -165,7 +206,7 @@ class _Run:
             self.pending.append(f"network {network.name}: {error.message}")
             return
         if before.link is None:
-            self.made.append(f"link {link.name} for network {network.name}")
+            self.made.append(Made(network.name, link.name))
         usable[network.id] = (parent_search.follow(self.ctx, network, link), link)
 
     def _endpoint(self, network: Network, endpoint: Endpoint, parent: LinkInfo) -> None:
@@ -193,5 +234,5 @@ class _Run:
             if found.fate in (SAME, RETURNED) and bring_back(
                 self.ctx, network, endpoint, found.target
             ):
-                held = " ".join(assigned.cidr for assigned in endpoint.addresses)
-                self.made.append(f"{found.target.owner} in network {network.name} {held}".rstrip())
+                now = lookup.endpoint(self.ctx.store, endpoint.id) or endpoint
+                self.made.append(Made(network.name, "", now, str(found.target.owner)))

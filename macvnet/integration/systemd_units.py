@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 
 from macvnet.errors import InvalidRequest
 from macvnet.integration import files
 from macvnet.records import NamedTuple
 from macvnet.text import quoted
 
-UNITS = ("macvnet-restore.service",)
+RESTORE, WATCH = "macvnet-restore.service", "macvnet-watch.service"
+UNITS = (RESTORE, WATCH)
+"""Every unit. ``WATCH`` is a process that stays, so it is installed on request only."""
 DIRECTORY = "/etc/systemd/system"
 WANTS = "multi-user.target.wants"
 MARK = "# Written by 'macvnet integrate systemd --install'"
@@ -57,15 +60,15 @@ def _specifiers(text: str) -> str:
     return text.replace("%", "%%")
 
 
-def install(place: Place) -> list[str]:
-    """Write and enable all units; the paths that were made or changed.
+def install(place: Place, units: Sequence[str]) -> list[str]:
+    """Write and enable units; the paths that were made or changed.
 
     Conflict where somebody else's file is in the way, before anything is written.
     """
-    for unit in UNITS:
+    for unit in units:
         files.refuse_foreign(os.path.join(DIRECTORY, unit), _is_ours)
     changed = []
-    for unit in UNITS:
+    for unit in units:
         path = os.path.join(DIRECTORY, unit)
         text = filled(unit, place)
         if files.content(path) != text:

@@ -10,6 +10,7 @@ import fcntl
 import os
 import socket
 import struct
+from collections.abc import Iterator
 
 from macvnet.addresses import IPV4, IPV6, Address
 
@@ -21,18 +22,24 @@ _IN6 = "/proc/thread-self/net/if_inet6"
 
 def names() -> list[tuple[str, bool]]:
     """Every link but loopback, in the kernel's order, and whether it is up."""
-    found = []
+    return [(name, up) for _, name, up, loopback in _links() if not loopback]
+
+
+def links() -> dict[int, tuple[str, bool]]:
+    """Every link by its ifindex: its name, and whether it is up."""
+    return {ifindex: (name, up) for ifindex, name, up, _ in _links()}
+
+
+def _links() -> Iterator[tuple[int, str, bool, bool]]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as asked:
-        for _, name in socket.if_nameindex():
+        for ifindex, name in socket.if_nameindex():
             request = struct.pack(f"{_IFREQ}s", os.fsencode(name))
             try:
                 reply = fcntl.ioctl(asked, SIOCGIFFLAGS, request)
             except OSError:  # gone since
                 continue
             (flags,) = struct.unpack_from("=H", reply, 16)
-            if not flags & IFF_LOOPBACK:
-                found.append((name, bool(flags & IFF_UP)))
-    return found
+            yield ifindex, name, bool(flags & IFF_UP), bool(flags & IFF_LOOPBACK)
 
 
 def addresses() -> set[Address]:

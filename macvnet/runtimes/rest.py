@@ -85,7 +85,7 @@ def get(runtime: str, place: Place, path: str, seconds: float, start: str) -> An
 def _exchange(place: Place, path: str, seconds: float) -> bytes:
     deadline = time.monotonic() + seconds
     received = bytearray()
-    with _connected(place, seconds) as sock:
+    with connected(place, seconds) as sock:
         sock.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode("ascii"))
         while len(received) < LARGEST:
             left = deadline - time.monotonic()
@@ -99,7 +99,13 @@ def _exchange(place: Place, path: str, seconds: float) -> bytes:
     return bytes(received)
 
 
-def _connected(place: Place, seconds: float) -> sockets.socket:
+def forgive(place: Place) -> None:
+    """Ask again, although there was no answer a moment ago."""
+    _silent.pop(place.url, None)
+
+
+def connected(place: Place, seconds: float) -> sockets.socket:
+    """A connection to it, made within so many seconds; OSError."""
     if not place.path:
         from socket import create_connection
 

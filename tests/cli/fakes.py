@@ -12,12 +12,14 @@ from macvnet.engine.accounting import Next, Place, PoolCounts
 from macvnet.engine.checking import ENDPOINT_MISSING, PARENT_DOWN, Difference
 from macvnet.engine.declaring import Source
 from macvnet.engine.describing import Described
+from macvnet.engine.following import Act
 from macvnet.engine.importing import Imported
 from macvnet.engine.overview import UP, Branch, Carried, Leaf
 from macvnet.engine.planning import Plan
 from macvnet.engine.repairing import Repaired
-from macvnet.engine.restoring import Restored
+from macvnet.engine.restoring import Made, Restored
 from macvnet.engine.traffic import Counted, Look
+from macvnet.engine.watching import Report
 from macvnet.errors import Conflict, MacvnetError, NotFound
 from macvnet.ipam.counting import Counts
 from macvnet.kept import Kept
@@ -177,6 +179,8 @@ class FakeEngine:
         self.gone: set[str] = set()
         self.places: list[Place] = []
         self.pending: tuple[str, ...] = ()
+        self.acts: list[Act] = []
+        self.ended_by: BaseException | None = None
         self.failed: tuple[tuple[str, MacvnetError], ...] = ()
 
     def __call__(
@@ -421,7 +425,15 @@ class FakeEngine:
         self.asked.append(("restore", wait, dry_run))
         if dry_run:
             return Restored((), self.pending, (), (Change("create", "link", "eth0.50"),))
-        return Restored(("link eth0.50 for network lan",), self.pending, self.failed)
+        return Restored((Made("lan", "eth0.50"),), self.pending, self.failed)
+
+    def watch(self, report: Report) -> None:
+        self.asked.append(("watch",))
+        for act in self.acts:
+            report.act(act)
+        report.burst(0.0)
+        if self.ended_by is not None:
+            raise self.ended_by
 
     def collect(self, *, grace: float | None = None, dry_run: bool = False) -> tuple[Change, ...]:
         self.asked.append(("collect", grace, dry_run))

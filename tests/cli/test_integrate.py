@@ -14,6 +14,7 @@ from macvnet.integration import systemd_units as units
 from tests.lab import executable
 
 UNIT = "macvnet-restore.service"
+WATCH = "macvnet-watch.service"
 
 
 @pytest.fixture
@@ -128,12 +129,34 @@ def test_dry_run_and_print_write_nothing(
     assert run(["integrate", "systemd", "--print", "--install"]) == 2
 
 
-def test_systemd_takes_the_unit_as_it_is(tmp_path: Path) -> None:
+def test_watch_is_installed_on_request_and_removed_with_the_rest(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is a process that stays, which not everybody wants."""
+    assert run(["integrate", "systemd", "--install"]) == 0
+    assert not (directory / WATCH).exists()
+    assert run(["integrate", "systemd", "--install", "--watch", "--dry-run"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"create unit {directory / WATCH}"
+    assert run(["--state-dir=/srv/m", "integrate", "systemd", "--install", "--watch"]) == 0
+    lines = (directory / WATCH).read_text().splitlines()
+    assert 'ExecStart="/opt/mac vnet/bin/macvnet" --state-dir /srv/m watch' in lines
+    assert "Type=notify" in lines and (directory / f"multi-user.target.wants/{WATCH}").is_symlink()
+    # What is there is not taken away by another installation without it.
+    assert run(["integrate", "systemd", "--install"]) == 0
+    assert (directory / WATCH).exists()
+    assert run(["integrate", "systemd", "--remove", "--watch"]) == 2
+    assert run(["integrate", "systemd", "--remove"]) == 0
+    assert tree(directory) == {}
+
+
+@pytest.mark.parametrize(("words", "name"), [([], UNIT), (["--watch"], WATCH)])
+def test_systemd_takes_the_unit_as_it_is(tmp_path: Path, words: list[str], name: str) -> None:
     """The real executable, and systemd's own verification."""
     printed = subprocess.run(
-        [executable(), "integrate", "systemd"], capture_output=True, text=True, check=True
-    )
-    unit = tmp_path / UNIT
-    unit.write_text(printed.stdout)
+        [executable(), "integrate", "systemd", *words], capture_output=True, text=True, check=True
+    ).stdout
+    unit = tmp_path / name
+    # Each begins with a comment that says what it does; the last one printed is meant.
+    unit.write_text(printed[printed.rindex("\n[Unit]") :])
     done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

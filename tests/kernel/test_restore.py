@@ -13,6 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from macvnet.engine import lookup
+from macvnet.engine.context import Context
+from macvnet.engine.restoring import _Run
+from macvnet.model import REMOVING
+from macvnet.settings import Settings
 from tests.kernel.steps import (
     LAN,
     Joined,
@@ -28,6 +33,7 @@ from tests.kernel.trunk import after_reboot
 from tests.lab import Container, Host, Lab, Named
 from tests.lab.events import changes
 from tests.lab.faults import KILL
+from tests.lab.processes import inside
 
 PENDING, PARTLY = 12, 13
 DUAL = (*LAN, "--subnet=2001:db8:86::/64", "--gateway=2001:db8:86::1")
@@ -217,3 +223,16 @@ def test_what_a_dead_command_left_is_finished_first(lab: Lab) -> None:
     assert half.links() == ["lo"]
     assert networks(lab.host) == ["net"]
     assert lab.host.macvnet("check").checked().lines == []
+
+
+def test_network_that_is_removed_meanwhile_is_no_failure(lab: Lab) -> None:
+    """Seen as it was being removed, and gone when its turn comes."""
+    create(lab.host, "net", *LAN)
+    with inside(lab.host.fd):
+        ctx = Context(Settings(state_dir=str(lab.state_dir)), print, None)
+        try:
+            (network,) = lookup.networks(ctx.store)
+            lab.host.macvnet("rm", "net").checked()
+            _Run(ctx, lambda done, total: None)._network(network._replace(state=REMOVING), {})
+        finally:
+            ctx.close()

@@ -124,15 +124,19 @@ class Docker(Runtime):
 
     def prepare(self) -> None:
         self.ground.file("/run/daemon.json").write_text("{}")
+        self.launch()
+        self.ground.run(
+            "sh", "-c", f"tar -c -C {BOX} . | /usr/bin/docker import - {IMAGE}"
+        ).checked()
+
+    def launch(self) -> None:
+        """Start the daemon, also once more."""
         self.process = self.ground.daemon(
             *("/usr/sbin/dockerd", "--config-file", "/run/daemon.json"),
             *("--storage-driver", "vfs", "--bridge", "none", "--data-root", "/run/docker-data"),
             *("--iptables=false", "--ip6tables=false", "--ip-forward=false"),
         )
         wait_until(lambda: self.docker("version").ok, "dockerd does not answer")
-        self.ground.run(
-            "sh", "-c", f"tar -c -C {BOX} . | /usr/bin/docker import - {IMAGE}"
-        ).checked()
 
     def docker(self, *argv: str) -> Result:
         return self.ground.run("/usr/bin/docker", *argv)

@@ -105,6 +105,18 @@ def test_page_of_the_hook_does_what_it_shows_with_runc(
         ground.run("rm", "-rf", "/run/web").checked()
 
 
+def test_page_of_the_watch_does_what_it_shows(
+    ground: Ground, docker: Docker, tmp_path: Path
+) -> None:
+    ground.env["MACVNET_STATE_DIR"] = str(tmp_path / "page")
+    tag(docker)
+    (part,) = pages.parts("docs/how-to/watch.md")
+    try:
+        check(part, Session(ground, tmp_path, {}, PATH))
+    finally:
+        docker.remove("web")
+
+
 @pytest.mark.parametrize("word", [*KINDS, "nspawn"])
 def test_every_runtime_has_a_page(word: str) -> None:
     assert page(word).steps
@@ -115,6 +127,9 @@ def test_every_page_of_a_runtime_is_played() -> None:
     played = {
         part.page for name in pages.pages() for part in pages.parts(name) if part.plan.runtime
     }
-    assert played == {HOOK_PAGE, *(f"docs/how-to/{word}.md" for word in (*KINDS, "nspawn"))}
+    assert played == {
+        HOOK_PAGE,
+        *(f"docs/how-to/{word}.md" for word in (*KINDS, "nspawn", "watch")),
+    }
     hooked = [part.plan.runtime for part in pages.parts(HOOK_PAGE)]
     assert sorted(hooked) == ["podman", "runc"]

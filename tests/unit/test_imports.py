@@ -68,7 +68,9 @@ def test_the_first_help_costs_click_and_the_command_line_only(arguments: list[st
     }
 
 
-@pytest.mark.parametrize("command", ["create", "ls", "inspect", "attach", "run", "prune", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["create", "ls", "inspect", "attach", "run", "prune", "doctor", "watch"]
+)
 def test_the_help_of_a_command_needs_no_engine(command: str) -> None:
     modules = loaded(command, "--help")
     heavy = ("pyroute2", "netaddr", "sqlite3", "rich", "tomli", "difflib", "dataclasses")
