@@ -29,8 +29,9 @@ class Counts(NamedTuple):
     """The addresses of a subnet, each counted once.
 
     ``used`` are held by endpoints. ``reserved`` are gateways, auxiliary
-    addresses, what ``Subnet.reserved`` names, and the host's own where those
-    are asked for. ``excluded`` are given out on request only, ``free`` ones by
+    addresses, what is kept for containers that do not have it now, what
+    ``Subnet.reserved`` names, and the host's own where those are asked for.
+    ``excluded`` are given out on request only, ``free`` ones by
     themselves.
     """
 

@@ -54,6 +54,10 @@ def test_address_waits_for_its_container_and_outlives_it(lab: Lab) -> None:
     assert kept[0] == "172.16.86.2" and len(kept) == 2
     assert reserved(lab.host) == {"netns:web": kept}
     assert in_use(lab.host) == [count + 1 for count in before]
+    who = call(lab, "ipam", "who", "172.16.86.2").checked().stdout
+    assert "is held by the reservation for netns:web" in who
+    (counts, _) = call(lab, "ipam", "status", "--format=json", "net").checked().json()
+    assert (counts["used"], counts["reserved"]) == (0, 5), counts
     # Said once more it is the same.
     assert call(lab, *words).checked().lines == kept
     refused(call(lab, *words, "--ip=172.16.86.9"), CONFLICT, "172.16.86.2", "172.16.86.9")
