@@ -193,7 +193,7 @@ class _Look:
             guess = nearest(word, [*known, *(link.name for link in self._observer.every)])
             raise NotFound(
                 f"there is no network, parent or container {quoted(word)}",
-                f"macvnet doctor {guess}" if guess else "macvnet ls; ip -br link",
+                guess or "macvnet ls; ip -br link",
             ) from None
         with opened.namespace:
             sandbox = SandboxId(self._ctx.boot_id, opened.namespace.cookie)

@@ -23,6 +23,7 @@ ROUND_SECONDS = 0.6
 SECOND_ANSWER_SECONDS = 0.3
 """How long a second one, that should not have the address, gets after the first answer."""
 FRAME_SECONDS = 0.1
+DRAINED = 64
 REQUEST, REPLY = 1, 2
 _ARP = struct.Struct("!HHBBH6s4s6s4s")
 
@@ -78,13 +79,16 @@ class _Asking:
             return  # down, or gone: nobody will answer
 
     def receive(self) -> None:
-        try:
-            found = answer(self.socket.recv(2048))
-        except OSError:
-            return
-        if found is not None and found[0] == self.question.address and found[1] not in self.macs:
-            self.macs.append(found[1])
-            self.first = self.first or time.monotonic()
+        """Take what is there, and no more than a LAN says in a while."""
+        for _ in range(DRAINED):
+            try:
+                found = answer(self.socket.recv(2048))
+            except OSError:
+                return
+            if found is not None and found[0] == self.question.address:
+                if found[1] not in self.macs:
+                    self.macs.append(found[1])
+                self.first = self.first or time.monotonic()
 
 
 def _open() -> sockets.socket:
@@ -131,7 +135,8 @@ def _listen(asking: Sequence[_Asking], end: float, *, until_answered: bool = Fal
         now = time.monotonic()
         if until_answered and all(one.macs for one in asking):
             end = min(end, max(one.first for one in asking) + SECOND_ANSWER_SECONDS)
+        # Who was not let run in time still takes what has come meanwhile.
+        for number, _ in poll.poll(max(0.0, 1000 * (end - now))):
+            by_number[number].receive()
         if now >= end:
             return
-        for number, _ in poll.poll(1000 * (end - now)):
-            by_number[number].receive()

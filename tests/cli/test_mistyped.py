@@ -92,6 +92,7 @@ OTHERWISE = {
     "attach": ["--network NET,ip=192.0.2.10 PID"],
     "repair": ["--dry-run NET"],
     "rm": ["--dry-run NET"],
+    "doctor": ["NET"],
 }
 NEW_NAMES = ("create",)
 
