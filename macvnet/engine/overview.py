@@ -147,7 +147,9 @@ class _Tree:
 
     def _below(self, link: Seen) -> int:
         """The ifindex of the link it is on, 0 where it is on none of this host's."""
-        return link.lower if link.lower_here and link.lower in self._links else 0
+        lower = self._links.get(link.lower) if link.lower_here else None
+        # The two ends of a veth name each other, and neither is on the other.
+        return 0 if lower is None or lower.lower == link.ifindex else lower.ifindex
 
     def roots(self) -> list[Branch]:
         missing = sorted(place for place in self._carried if isinstance(place, str))

@@ -44,6 +44,16 @@ def test_kept_addresses_are_reserved_until_their_container_has_them(lab: Lab) ->
     assert counted(lab)["172.16.86.0/24"] == kept
 
 
+def test_parent_whose_other_end_is_here_is_in_the_tree(lab: Lab) -> None:
+    lab.host.ip("link", "add", "near", "type", "veth", "peer", "name", "far")
+    create(lab.host, "lan", "--subnet=172.16.99.0/24", "-o", "parent=near")
+    drawn = lab.host.macvnet("tree").checked()
+    assert drawn.stderr == "" and drawn.lines[0].startswith("near")
+    assert any("lan" in line for line in drawn.lines)
+    every = lab.host.macvnet("tree", "--all").checked().stdout
+    assert "far" in every
+
+
 def test_addresses_are_told_as_they_are_given_out(lab: Lab) -> None:
     create(
         lab.host,
