@@ -100,8 +100,9 @@ class Parent(NamedTuple):
 class MadeLink(NamedTuple):
     """A link that macvnet made in the host's namespace, and how to prove it.
 
-    ``name`` is what it is called, ``kind`` "vlan" or "dummy"; ``tag`` its alias,
-    and the name it is made under; ``lower`` the lower link's ifindex (0: none).
+    ``name`` is what it is called, ``kind`` "vlan", "dummy" or "macvlan" (a shim);
+    ``tag`` its alias, and the name it is made under; ``lower`` the lower link's
+    ifindex (0: none).
     ``ifindex`` (0: not made yet) and ``lower`` hold for ``boot_id`` only.
     ``users`` are the IDs of the networks on it.
     """
@@ -172,7 +173,10 @@ _seen: dict[str, tuple[dict[str, Any], Network]] = {}
 
 
 class Network(NamedTuple):
-    """A network as recorded. ``created`` is RFC 3339 with nanoseconds, UTC."""
+    """A network as recorded. ``created`` is RFC 3339 with nanoseconds, UTC.
+
+    ``shim`` is the link of its host access, ``shim_address`` the IPv6 address on it; "" without.
+    """
 
     id: str
     name: str
@@ -194,6 +198,8 @@ class Network(NamedTuple):
     parent: Parent | None
     pools: tuple[Pool, ...]
     excluded: int = 0
+    shim: str = ""
+    shim_address: str = ""
 
     @property
     def isolated(self) -> bool:
@@ -374,6 +380,7 @@ class CreateRequest(NamedTuple):
     config_from: str = ""
     attachable: bool = False
     scope: str = ""
+    host_access: bool = False
 
 
 class EndpointRequest(NamedTuple):

@@ -98,6 +98,7 @@ Examples:
         shell_complete=suggest.words("local"),
         help="Only local exists here.",
     ),
+    Flag(["--host-access"], help="The host and the containers reach each other."),
     dry_run(),
     click.Argument(["network"]),
     epilog=EXAMPLES,
@@ -107,7 +108,8 @@ def create(invocation: Invocation, /, network: str, dry_run: bool | None, **give
     """Create a network and print its ID.
 
     Containers of a network are in one LAN with its parent: they have addresses
-    of their own there, and reach neither the host nor are reached from it.
+    of their own there, and reach neither the host nor are reached from it, unless
+    --host-access is given.
     Without a parent, containers reach each other only.
     """
     from macvnet.model import CreateRequest
@@ -131,6 +133,7 @@ def create(invocation: Invocation, /, network: str, dry_run: bool | None, **give
         config_from=given["config_from"],
         attachable=bool(given["attachable"]),
         scope=given["scope"],
+        host_access=bool(given["host_access"]),
     )
     with invocation.engine() as engine:
         created = engine.create(request, dry_run=bool(dry_run))

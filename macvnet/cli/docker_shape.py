@@ -148,6 +148,7 @@ def _beyond(engine: Engine, network: Network, endpoints: Sequence[Endpoint]) -> 
         "Mode": network.link.mode,
         "Flag": network.link.flag,
         "MTU": network.link.mtu,
+        "HostAccess": {"Interface": network.shim, "IPv6Address": network.shim_address},
         "Exclude": engine.excluded(network),
         "Pools": [
             {

@@ -262,7 +262,9 @@ class Group(_Docker, click.Group):
         import keyword
 
         module = importlib.import_module(self.table[name][0])
-        found: click.Command = getattr(module, f"{name}_" if keyword.iskeyword(name) else name)
+        found: click.Command = getattr(
+            module, f"{name}_" if keyword.iskeyword(name) else name.replace("-", "_")
+        )
         return found
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -100,6 +100,18 @@ class Engine:
 
         return remove(self._ctx, term, dry_run=dry_run)
 
+    def enable_host_access(self, term: str, *, dry_run: bool = False) -> tuple[Change, ...]:
+        """Host and endpoints of a network reach each other from now on."""
+        from macvnet.engine.host_access import enable
+
+        return enable(self._ctx, term, dry_run=dry_run)
+
+    def disable_host_access(self, term: str, *, dry_run: bool = False) -> tuple[Change, ...]:
+        """And from now on no more; what was made for it goes."""
+        from macvnet.engine.host_access import disable
+
+        return disable(self._ctx, term, dry_run=dry_run)
+
     def network(self, term: str) -> Network:
         """The network that a term means: full ID, exact name, unique ID prefix."""
         return lookup.network(self._ctx.reader, term)

@@ -76,6 +76,11 @@ def _network(ctx: Context, network: Network) -> Iterator[Difference]:
         return
     parent = parent_search.search(ctx, network)
     yield from _parent(ctx, network, parent)
+    if network.shim and parent.link is not None:
+        from macvnet.engine import host_access
+
+        for kind, text in host_access.differences(ctx, network, parent.link):
+            yield Difference(kind, f"network {network.name}", text, network)
     for endpoint in lookup.endpoints_of_network(ctx.reader, network.id):
         yield from _endpoint(ctx, network, endpoint, parent.link)
     for kept, address in keeping.unheld(ctx.reader, network):

@@ -14,7 +14,14 @@ from macvnet.engine import endpoint_link, parent_search
 from macvnet.engine.collecting import make_way, reclaim, sweep_some
 from macvnet.engine.context import Context
 from macvnet.engine.joining import Joined, Joining, establish, record
-from macvnet.engine.liveness import alive, dies, finish_unfinished, members_of, roll_back
+from macvnet.engine.liveness import (
+    alive,
+    dies,
+    drop_host_routes,
+    finish_unfinished,
+    members_of,
+    roll_back,
+)
 from macvnet.engine.lookup import endpoint as recorded_endpoint
 from macvnet.engine.lookup import endpoints_of_owner
 from macvnet.engine.reopening import by_pid
@@ -284,6 +291,8 @@ def _reserve(
                 parent = host.parent(step.network)
                 alone = not seat.recorded
                 one = reservation(ctx, host, step, seat.sandbox, seat.target, parent, alone=alone)
+                for old in one.stale:
+                    drop_host_routes(ctx, step.network, old)
                 wanted = step.wanted
                 make_way(ctx, step.network, wanted.addresses.values(), wanted.mac)
                 _undo_with(ctx, seat, one)

@@ -44,10 +44,23 @@ def create(ctx: Context, request: CreateRequest, *, dry_run: bool = False) -> Cr
             if drafted.plans:
                 install_pools(store, network.segment, network.id, network.name, drafted.plans)
             active = network._replace(state=ACTIVE, parent=_parent(ctx, drafted))
+            if request.host_access:
+                active = _with_host_access(ctx, active)
             store.transact(lambda tx: tx.put(keys.network(network.id), active.to_json()))
     for note in notes_for(active, drafted.prospect, drafted.sharers):
         ctx.note(note)
     return Created(active, _changes(drafted._replace(network=active)))
+
+
+def _with_host_access(ctx: Context, network: Network) -> Network:
+    """The network with host access, which has been recorded and made."""
+    from macvnet.engine import host_access
+
+    parent = links.by_index(ctx.netlink, network.parent.ifindex) if network.parent else None
+    if parent is None:
+        raise Conflict(f"the parent of {network.name!r} has just vanished", "try again")
+    recorded = host_access.begin(ctx, network, parent)
+    return network._replace(shim=recorded.shim, shim_address=recorded.shim_address)
 
 
 def _clear_namesake(ctx: Context, name: str) -> None:
@@ -138,4 +151,8 @@ def _changes(draft: Draft) -> tuple[Change, ...]:
     if prospect is not None and prospect.link is None:
         what = f"type vlan id {prospect.vlan_id} on {prospect.lower.name}" if prospect.lower else ""
         found.append(Change("create", "link", f"{prospect.name} {what or 'type dummy'}"))
+    if draft.request.host_access and prospect is not None:
+        from macvnet.engine import host_access
+
+        found += host_access.announced(prospect.name, draft.network)
     return tuple(found)

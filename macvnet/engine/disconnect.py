@@ -15,6 +15,7 @@ from macvnet.engine.context import Context
 from macvnet.engine.endpoint_link import Inside
 from macvnet.engine.liveness import (
     alive,
+    drop_host_routes,
     finish_unfinished,
     members_of,
     network_of,
@@ -49,6 +50,7 @@ def take_out(ctx: Context, at: Inside, endpoint: Endpoint, *, elect: bool) -> No
         elif link is not None:
             endpoint_link.remove_soon(ctx, link, at)
         endpoint_link.restore_parent_mac(ctx, endpoint, parent)
+        drop_host_routes(ctx, network, endpoint)
     ctx.store.transact(lambda tx: forget_if_there(tx, endpoint))
     if elect:
         elect_heirs(ctx, at, endpoint.sandbox.key, endpoint.ifindex)
@@ -260,4 +262,8 @@ def removals(network: Network, endpoint: Endpoint) -> tuple[Change, ...]:
         Change("remove", "address", f"{assigned.cidr} dev {endpoint.ifname} {where}")
         for assigned in endpoint.addresses
     ]
+    if network.shim:
+        from macvnet.engine.host_access import host_removals
+
+        found += host_removals(network, endpoint)
     return tuple(found)

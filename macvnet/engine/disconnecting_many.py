@@ -30,7 +30,7 @@ from macvnet.engine.disconnect import (
 )
 from macvnet.engine.endpoint_link import Inside
 from macvnet.engine.forced import by_endpoint
-from macvnet.engine.liveness import finish_unfinished, network_of, roll_back
+from macvnet.engine.liveness import drop_host_routes, finish_unfinished, network_of, roll_back
 from macvnet.engine.parts import most_at_once, refuse_too_many
 from macvnet.engine.undo import apart, uninterrupted
 from macvnet.errors import MacvnetError, NotFound
@@ -264,6 +264,7 @@ class _Part:
                     network = self._network(endpoint)
                     if endpoint.parent_mac and network is not None:
                         endpoint_link.restore_parent_mac(ctx, endpoint, self._parent(network))
+                    drop_host_routes(ctx, network, endpoint)
         gone = [endpoint for one in every if one.error is None for endpoint in one.here]
         ctx.store.transact_each(forget_if_there, gone, durable=False)
         ctx.store.sync()

@@ -114,6 +114,12 @@ def _draft_on_parent(ctx: Context, request: CreateRequest, network: Network) -> 
         pools=tuple(plan.pool for plan in plans),
         parent=Parent(prospect.name, prospect.requested, 0, "", ctx.boot_id),
     )
+    if request.host_access:
+        from macvnet.engine import host_access, host_routes
+
+        at = prospect.link.ifindex if prospect.link else 0
+        own = host_routes.of_host(prospect.addresses, at)
+        host_access.judge(kind, network, prospect.name, own)
     if link.mtu and network.ipv6 and link.mtu < 1280:
         raise InvalidRequest(
             f"mtu {link.mtu} is below the 1280 bytes that IPv6 needs (RFC 8200)", "-o mtu=1280"
@@ -134,6 +140,7 @@ def _check_scope(request: CreateRequest) -> None:
                 ("--internal", request.internal),
                 ("--attachable", request.attachable),
                 ("--scope", bool(request.scope)),
+                ("--host-access", request.host_access),
             )
             if given
         ),

@@ -81,7 +81,12 @@ def _step(
     standing = election.standing([*members, (network, endpoint)], at, endpoint.id)
     decisions = election.decide(standing, [r for r in present if r.destination is None])
     routes = [d.put for d in decisions if d.put and d.gainer is endpoint]
-    return Connected(network, endpoint, changes(network, endpoint, network.parent.name, routes))
+    made = changes(network, endpoint, network.parent.name, routes)
+    if network.shim and parent is not None:
+        from macvnet.engine.host_access import route_changes
+
+        made += route_changes(ctx, network, endpoint, parent)
+    return Connected(network, endpoint, made)
 
 
 def changes(

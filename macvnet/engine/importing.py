@@ -18,7 +18,7 @@ from macvnet.engine.context import Context
 from macvnet.engine.exporting import FORMAT, SCHEMA
 from macvnet.engine.recording import remember
 from macvnet.errors import Conflict, InvalidRequest, MacvnetError
-from macvnet.ipam import allocation, defaults, pairing
+from macvnet.ipam import allocation, defaults, host_lease, pairing
 from macvnet.ipam.installing import install_pools
 from macvnet.ipam.plan import PoolPlan
 from macvnet.ipam.segment import lease_holder
@@ -72,6 +72,8 @@ _NETWORK = {
     "parent": Maybe(_PARENT),
     "pools": [_POOL],
     "excluded": int,
+    "shim": str,
+    "shim_address": str,
 }
 _LISTS = (
     "subnets",
@@ -86,7 +88,7 @@ _LISTS = (
 _REQUEST = {
     **dict.fromkeys(("name", "driver", "ipam_driver", "config_from", "scope"), str),
     **{key: [str] for key in _LISTS},
-    **dict.fromkeys(("internal", "config_only", "attachable"), bool),
+    **dict.fromkeys(("internal", "config_only", "attachable", "host_access"), bool),
     **dict.fromkeys(("ipv4", "ipv6"), Maybe(bool)),
 }
 _ASSIGNED = {
@@ -147,6 +149,10 @@ def import_(ctx: Context, text: str, *, dry_run: bool = False) -> Imported:
     networks = [_network(scratch, item) for item in document["networks"]]
     for item in document["links"]:
         _intend(scratch, item, networks)
+    for network in networks:
+        if network.shim and scratch.get(keys.made_link(network.shim)) is None:
+            where = f"network {quoted(network.name)} of the document"
+            raise InvalidRequest(f"{where} has no link for its host access", _AGAIN)
     by_id = {network.id: network for network in networks}
     for item in document["reservations"]:
         _keep(scratch, item, by_id)
@@ -223,6 +229,7 @@ def _network(scratch: Store, item: dict[str, Any]) -> Network:
         plans = _plans(network, request)
         if not network.config_only:
             install_pools(scratch, network.segment, network.id, name, plans)
+            _hold_for_host(scratch, network)
         _put(scratch, keys.name(name), {"id": network.id})
         _put(scratch, keys.network(network.id), network.to_json())
         _put(scratch, keys.request(network.id), request._asdict())
@@ -231,6 +238,16 @@ def _network(scratch: Store, item: dict[str, Any]) -> Network:
     except MacvnetError as error:
         raise InvalidRequest(f"{where}: {error.message}", _AGAIN) from None
     return network
+
+
+def _hold_for_host(scratch: Store, network: Network) -> None:
+    if not network.shim:
+        return
+    kind = network.driver, network.link.mode
+    wanted = Address.parse(network.shim_address) if network.shim_address else None
+    held = scratch.transact(lambda tx: host_lease.hold(tx, network, wanted))
+    if kind != ("macvlan", "bridge") or held != wanted:
+        raise InvalidRequest("its host access is damaged", _AGAIN)
 
 
 def _judge_driver(network: Network) -> None:
@@ -268,14 +285,14 @@ def _intend(scratch: Store, item: dict[str, Any], networks: list[Network]) -> No
     users = tuple(
         network.id
         for network in networks
-        if network.parent is not None and network.parent.name == item["name"]
+        if network.parent is not None
+        and item["name"] == (network.shim if item["kind"] == "macvlan" else network.parent.name)
     )
-    good = item["kind"] in ("vlan", "dummy") and users
+    good = item["kind"] in ("vlan", "dummy", "macvlan") and users
     if not good or rules.interface_name_problem(item["name"]):
         raise InvalidRequest(f"link {quoted(item['name'])} of the document is damaged", _AGAIN)
-    if item["kind"] == "vlan" and not (
-        1 <= item["vlan_id"] <= 4094 and not rules.interface_name_problem(item["lower_name"])
-    ):
+    lower = not rules.interface_name_problem(item["lower_name"]) or item["kind"] == "dummy"
+    if not lower or (item["kind"] == "vlan" and not 1 <= item["vlan_id"] <= 4094):
         raise InvalidRequest(f"link {quoted(item['name'])} of the document is damaged", _AGAIN)
     made = MadeLink(
         item["name"], item["kind"], "", item["lower_name"], 0, item["vlan_id"], 0, "", users

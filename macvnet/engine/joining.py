@@ -77,6 +77,10 @@ def establish(
     endpoint_link.configure(network, made, name, plan.sysctls, at)
     defaults = [route for route in routes if route.destination is None]
     notes = _elect(members, (network, made), defaults, at, undo)
+    if network.shim:
+        from macvnet.engine import host_routes
+
+        host_routes.put(ctx, network, made, plan.parent)
     parent = as_parent(ctx, network.parent, plan.parent)
     item = _announcement(ctx, plan.driver, network, made, plan.parent, at)
     return Joined(network, made, parent, item, notes)

@@ -96,6 +96,7 @@ def roll_back(ctx: Context, endpoint: Endpoint, *, durable: bool = False) -> Non
         if network.parent is not None and endpoint.parent_mac:
             parent = links.by_name(ctx.netlink, network.parent.name)
             endpoint_link.restore_parent_mac(ctx, endpoint, parent)
+    drop_host_routes(ctx, network, endpoint)
 
     def write(tx: Transaction) -> None:
         now = recorded_endpoint(tx, endpoint.id)
@@ -104,6 +105,14 @@ def roll_back(ctx: Context, endpoint: Endpoint, *, durable: bool = False) -> Non
             forget(tx, network_of(tx, now), now)
 
     ctx.store.transact(write, durable=durable)
+
+
+def drop_host_routes(ctx: Context, network: Network | None, endpoint: Endpoint) -> None:
+    """Remove the host's routes to an endpoint whose addresses are about to be free."""
+    if network is not None and network.shim:
+        from macvnet.engine import host_routes
+
+        host_routes.drop(ctx, network, endpoint)
 
 
 def finish_unfinished(ctx: Context, sandbox_key: str) -> list[Endpoint]:

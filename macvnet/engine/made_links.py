@@ -1,4 +1,4 @@
-"""Links that macvnet makes in the host's namespace: sub-interfaces and dummies.
+"""Links that macvnet makes in the host's namespace: sub-interfaces, dummies and shims.
 
 Each has a record of its own, written before the link is made; a link is removed
 only if the record proves that it is the one macvnet made in this boot, and only
@@ -24,6 +24,18 @@ from macvnet.model import LinkPlan, MadeLink
 from macvnet.store import Transaction
 from macvnet.text import quoted
 
+SYSCTLS = (("ipv6", "accept_ra", "0"), ("ipv4", "arp_ignore", "8"))
+SHIM_SYSCTLS = (
+    ("ipv6", "accept_ra", "0"),
+    ("ipv6", "autoconf", "0"),
+    ("ipv6", "addr_gen_mode", "1"),  # IN6_ADDR_GEN_MODE_NONE: no fe80:: address
+    ("ipv4", "arp_filter", "1"),
+    ("ipv4", "rp_filter", "1"),
+)
+"""A shim answers for the host's address, but only those whom the host reaches through it.
+
+What others send to all is the parent's to hear: with rp_filter it is not heard twice.
+"""
 RELEASE_SECONDS = 2.0
 """How long the kernel may take to free the macvlans of a namespace that died (measured: 20 ms)."""
 
@@ -59,8 +71,14 @@ def drop_user(tx: Transaction, name: str, network_id: str) -> None:
         tx.put(keys.made_link(name), made._replace(users=users).to_json())
 
 
-def plan_of(made: MadeLink) -> LinkPlan:
+def plan_of(made: MadeLink, installation: str) -> LinkPlan:
     """What the kernel is asked for."""
+    if made.kind == "macvlan":
+        from macvnet.engine.reserving import derived_mac
+
+        # Given at creation: udev changes what the kernel has drawn by lot.
+        mac = derived_mac(installation, made.name, "host")
+        return LinkPlan("macvlan", (("IFLA_MACVLAN_MODE", "bridge"),), "mode bridge", mac)
     if made.kind == "vlan":
         data = (("IFLA_VLAN_ID", made.vlan_id), ("IFLA_VLAN_PROTOCOL", VLAN_8021Q))
         return LinkPlan("vlan", data, f"id {made.vlan_id}")
@@ -83,7 +101,7 @@ def make(ctx: Context, made: MadeLink) -> LinkInfo:
 
 def _make(ctx: Context, made: MadeLink) -> LinkInfo:
     netlink = ctx.netlink
-    plan = plan_of(made)
+    plan = plan_of(made, ctx.installation)
     try:
         netlink.change(links.add(plan, made.tag, lower=made.lower, lower_name=made.lower_name))
     except NetlinkError as error:
@@ -99,7 +117,7 @@ def _make(ctx: Context, made: MadeLink) -> LinkInfo:
     if link is None:
         raise KernelRefused("", errno.ENODEV).during(f"find the link {made.tag} just made")
     try:
-        _silence(made.tag, netlink.tell)
+        _silence(made.kind, made.tag, netlink.tell)
         netlink.change(links.change(link.ifindex, made.tag, ifname=made.name, ifalias=made.tag))
         netlink.change(links.change(link.ifindex, made.name, flags=IFF_UP))
     except NetlinkError as error:
@@ -120,15 +138,15 @@ def discard(ctx: Context, made: MadeLink) -> None:
             _remove_quietly(ctx, link.ifindex, link.name)
 
 
-def _silence(name: str, tell: Callable[[str], None]) -> None:
+def _silence(kind: str, name: str, tell: Callable[[str], None]) -> None:
     """No address and no route of the link's own accord, and no ARP answers for the host's.
 
     Links get an fe80:: address and believe routers as soon as they are up, so
     this comes before.
     """
     sysctl.write("ipv6", name, "disable_ipv6", "1", tell)
-    sysctl.write("ipv6", name, "accept_ra", "0", tell)
-    sysctl.write("ipv4", name, "arp_ignore", "8", tell)
+    for family, key, value in SHIM_SYSCTLS if kind == "macvlan" else SYSCTLS:
+        sysctl.write(family, name, key, value, tell)
 
 
 def _remove_quietly(ctx: Context, ifindex: int, name: str) -> None:
@@ -152,7 +170,8 @@ def find(ctx: Context, made: MadeLink) -> LinkInfo | None:
         return None
     if made.tag not in (link.alias, link.name):
         return None
-    same = made.kind != "vlan" or (link.lower, link.vlan_id) == (made.lower, made.vlan_id)
+    wanted = {"vlan": (made.lower, made.vlan_id), "macvlan": (made.lower, None)}.get(made.kind)
+    same = wanted is None or (link.lower, link.vlan_id) == wanted
     return link if same else None
 
 

@@ -40,6 +40,10 @@ def remove_locked(ctx: Context, network: Network) -> tuple[Change, ...]:
 
 def finish(ctx: Context, network: Network) -> None:
     """What follows once a network is marked as being removed; can be run again after a crash."""
+    if network.shim:
+        from macvnet.engine import host_access
+
+        host_access.end(ctx, network.id)
     name = network.parent.name if network.parent else ""
     ours = lookup.made_link(ctx.store, name) if name else None
     if ours is not None and not ours.users:
@@ -118,6 +122,10 @@ def changes(ctx: Context, network: Network) -> tuple[Change, ...]:
         link = made_links.find(ctx, made)
         if link is not None:
             found.append(Change("remove", "link", f"{link.name} type {made.kind}"))
+    if network.shim:
+        from macvnet.engine import host_access
+
+        found += host_access.removals(ctx, network)
     return tuple(found)
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from macvnet.drivers import driver
-from macvnet.engine import checking, election, endpoint_link, keeping, lookup, parent_search
+from macvnet.engine import (
+    checking,
+    election,
+    endpoint_link,
+    host_access,
+    keeping,
+    lookup,
+    parent_search,
+)
 from macvnet.engine.checking import Difference
 from macvnet.engine.context import Context
 from macvnet.engine.endpoint_link import Inside
@@ -62,6 +70,8 @@ def _mender(difference: Difference) -> Callable[..., None] | None:
 REASONS = {
     checking.PARENT_MISSING: "a parent is never made",
     checking.PARENT_DOWN: "a parent is never changed",
+    host_access.ROUTE_FOREIGN: "macvnet did not make it",
+    host_access.UNREACHABLE: "a parent is never changed",
     checking.WRONG_MODE: "the parent has it for all its links: disconnect and connect them again",
 }
 
@@ -89,6 +99,11 @@ def _parent(ctx: Context, difference: Difference) -> None:
     if difference.network is not None:
         link = parent_search.ensure(ctx, difference.network)
         parent_search.follow(ctx, difference.network, link)
+
+
+def _host_access(ctx: Context, difference: Difference) -> None:
+    if difference.network is not None:
+        host_access.follow(ctx, difference.network)
 
 
 def _set_up_made(ctx: Context, difference: Difference) -> None:
@@ -240,4 +255,5 @@ MENDERS: dict[str, Callable[..., None]] = {
     checking.NO_RECORD: _orphan,
     checking.NOT_HELD: _reservations,
     checking.NOT_RESERVED: _reservations,
+    **dict.fromkeys(host_access.MENDED, _host_access),
 }

@@ -16,6 +16,7 @@ from macvnet.engine import checking, endpoint_link, lookup, parent_search
 from macvnet.engine.collecting import see_death
 from macvnet.engine.context import Context
 from macvnet.engine.disconnect import removals
+from macvnet.engine.host_access import LINK_MISSING as HOST_LINK_MISSING
 from macvnet.engine.liveness import alive, roll_back, settle
 from macvnet.engine.remove import clear_abandoned
 from macvnet.engine.reopening import RETURNED, SAME, reopened
@@ -115,6 +116,8 @@ def _waiting(ctx: Context) -> Iterator[tuple[str, str]]:
 def _foreseen(kind: str, network: Network, endpoint: Endpoint | None) -> Iterator[Change]:
     if kind == checking.LINK_MISSING and network.parent is not None:
         yield Change("create", "link", network.parent.name)
+    elif kind == HOST_LINK_MISSING:
+        yield Change("create", "link", network.shim)
     elif endpoint is None:
         return
     elif kind in (checking.ENDPOINT_MISSING, checking.ENDPOINT_BACK):
@@ -208,6 +211,11 @@ class _Run:
         if before.link is None:
             self.made.append(Made(network.name, link.name))
         usable[network.id] = (parent_search.follow(self.ctx, network, link), link)
+        if network.shim:
+            from macvnet.engine import host_access
+
+            if host_access.follow(self.ctx, network):
+                self.made.append(Made(network.name, network.shim))
 
     def _endpoint(self, network: Network, endpoint: Endpoint, parent: LinkInfo) -> None:
         if endpoint.state != JOINED:

@@ -217,6 +217,14 @@ class FakeEngine:
             self.known.remove(found)
         return (Change("remove", "network", found.name),)
 
+    def enable_host_access(self, term: str, *, dry_run: bool = False) -> tuple[Change, ...]:
+        self.asked.append(("enable host access", self.network(term).name, dry_run))
+        return (Change("create", "link", "mvh-eth0 type macvlan on eth0"),)
+
+    def disable_host_access(self, term: str, *, dry_run: bool = False) -> tuple[Change, ...]:
+        self.asked.append(("disable host access", self.network(term).name, dry_run))
+        return (Change("remove", "link", "mvh-eth0 type macvlan"),)
+
     def network(self, term: str) -> Network:
         for one in self.known:
             if term in (one.name, one.id):

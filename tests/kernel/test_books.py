@@ -27,7 +27,8 @@ def without(rows: dict[str, object], missing: str) -> Store:
 
 
 def test_every_record_counts(lab: Lab) -> None:
-    create(lab.host, "dual", *DUAL, *SHARED)
+    lab.host.add_address("10.1.0.250/24")
+    create(lab.host, "dual", *DUAL, *SHARED, "--host-access")
     create(lab.host, "ranged", *RANGED, *SHARED)
     for target in (lab.named("web"), lab.container()):
         join(lab.host, target, "dual")

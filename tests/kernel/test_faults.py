@@ -82,6 +82,7 @@ class Script(NamedTuple):
 
 
 NET = [*CREATE, "n"]
+ACCESS = [*CREATE, "--host-access", "n"]
 CONNECT = "connect n TARGET".split()
 DISCONNECT = "disconnect n TARGET"
 RESERVE = "reserve n TARGET".split()
@@ -121,6 +122,14 @@ SCRIPTS = {
         "192.168.50.2/24",
         needs=("vlan",),
     ),
+    "create-host": Script((), ACCESS, ("rm n",)),
+    "connect-host": Script((ACCESS,), CONNECT, (DISCONNECT, "rm n")),
+    "host-access": Script(
+        (NET, CONNECT), "host-access enable n".split(), (DISCONNECT, "rm n"), FIRST
+    ),
+    "host-access-off": Script(
+        (ACCESS, CONNECT), "host-access disable n".split(), (DISCONNECT, "rm n"), FIRST
+    ),
     "connect-ipvlan": Script(
         ([*NET, "-d", "ipvlan"],), CONNECT, (DISCONNECT, "rm n"), needs=("ipvlan",)
     ),
@@ -133,6 +142,9 @@ def modes(name: str) -> tuple[str, ...]:
     """An interruption takes the way of a failure: once for each way there is."""
     if EVERY_WAY or name in ("create", "connect", "attach", "run", "disconnect"):
         return (FAIL, KILL, INTERRUPT)
+    if "host" in name:
+        # The network and the endpoint themselves are struck in every way above.
+        return () if name == "create-host" else (KILL,)
     return (KILL,) if SCRIPTS[name].needs and name != "create-vlan" else (FAIL, KILL)
 
 
@@ -166,7 +178,9 @@ def test_every_point(lab: Lab, name: str, mode: str, capsys: pytest.CaptureFixtu
 
         for words in script.setup:
             play(words).checked()
-        before = rig.recorded()
+        before, seen = rig.recorded(), rig.host
+        if ACCESS in script.setup:
+            seen = lab.host.snapshot()
         filled = [target.target if word == "TARGET" else word for word in script.command]
         result = struck(lab.host, mode, points + 1, *filled)
         if result.status != BEYOND:
@@ -174,7 +188,7 @@ def test_every_point(lab: Lab, name: str, mode: str, capsys: pytest.CaptureFixtu
             what = f"{mode} at point {points} of {name}: {result}"
             if mode != KILL and result.status != FINE and makes:
                 assert rig.recorded() == before, what
-                assert rig.host.changes(lab.host.snapshot()) == [], what
+                assert seen.changes(lab.host.snapshot()) == [], what
                 assert target.links() == ["lo"], what
             again = play(script.command)
             done = (FINE, CONFLICT) if makes else (FINE, NOT_FOUND)

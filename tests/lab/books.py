@@ -49,10 +49,16 @@ def _networks(rows: Rows, networks: dict[str, Network]) -> Iterator[str]:
             yield f"the name of network {network.name} does not lead to it"
         if keys.request(identity) not in rows:
             yield f"network {network.name} has no request"
+        made = rows.get(keys.made_link(network.shim)) if network.shim else None
+        if network.shim and (made is None or identity not in MadeLink.from_json(made).users):
+            yield f"network {network.name} is no user of {network.shim}"
         for pool in network.pools:
             if keys.pool(network.segment, pool.subnet, pool.id) not in rows:
                 yield f"the pool {pool.subnet} of network {network.name} is not in its segment"
             claimed = [pool.gateway] if pool.gateway else []
+            if network.shim_address:
+                host = Address.parse(network.shim_address)
+                claimed += [host] if pool.subnet.holds(host) else []
             for address in (*claimed, *(address for _, address in pool.aux)):
                 held = rows.get(keys.lease(network.segment, address))
                 claims = Holder.from_json(held).reserved if held else ()
@@ -128,12 +134,12 @@ def _belongs(
 
 
 def _used(made: MadeLink, networks: dict[str, Network]) -> bool:
-    parents = [networks[user].parent for user in made.users if user in networks]
-    return (
-        bool(parents)
-        and len(parents) == len(made.users)
-        and all(parent is not None and parent.name == made.name for parent in parents)
-    )
+    users = [networks[user] for user in made.users if user in networks]
+    names = {
+        user.shim if made.kind == "macvlan" else user.parent.name if user.parent else ""
+        for user in users
+    }
+    return len(users) == len(made.users) and names == {made.name}
 
 
 def _leased(holder: Holder, networks: dict[str, Network], endpoints: dict[str, Endpoint]) -> bool:

@@ -1,0 +1,409 @@
+"""Host access: the host and the endpoints of a network reach each other, both ways.
+
+Knows in which order it is recorded, made, mended and taken away. A network has
+it while it is a user of the shim that its record names; a record that names a
+shim without being a user of it is one whose host access a command was taking
+away when it died.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from macvnet import keys
+from macvnet.addresses import IPV4, WIDTH, Address
+from macvnet.drivers import Driver, driver
+from macvnet.engine import host_routes, lookup, made_links, parent_search, shims
+from macvnet.engine.context import Context
+from macvnet.engine.liveness import alive
+from macvnet.engine.undo import Undo
+from macvnet.errors import Conflict, InvalidRequest, NotFound
+from macvnet.ipam import host_lease
+from macvnet.ipam.segment import lease_holder
+from macvnet.kernel import addressing, sysctl
+from macvnet.kernel.addressing import RouteInfo
+from macvnet.kernel.links import LinkInfo
+from macvnet.model import ACTIVE, JOINED, Change, Endpoint, Network
+from macvnet.store import Transaction
+
+MODE = "bridge"
+LINK_MISSING = "host-link-missing"
+LINK_CHANGED = "host-link-changed"
+ADDRESS_MISSING = "host-address-missing"
+ROUTE_MISSING = "host-route-missing"
+ROUTE_LEFT = "host-route-left"
+ROUTE_FOREIGN = "host-route-foreign"
+UNREACHABLE = "host-unreachable"
+UNFINISHED = "host-access-unfinished"
+MENDED = (LINK_MISSING, LINK_CHANGED, ADDRESS_MISSING, ROUTE_MISSING, ROUTE_LEFT, UNFINISHED)
+"""The kinds of differences that ``follow`` mends (docs/reference/state.md)."""
+
+
+def judge(kind: Driver, network: Network, parent: str, own: Sequence[Address]) -> None:
+    """Refuse where host and endpoints cannot reach each other. ``own``: the parent's addresses."""
+    if kind.NAME != "macvlan":
+        raise InvalidRequest(
+            "host access needs the driver macvlan: what an ipvlan endpoint sends to the host "
+            "arrives on the parent, and never on a link beside it without an address of its own",
+            "-d macvlan, or reach the host through the LAN's router",
+        )
+    if network.link.mode != MODE:
+        raise InvalidRequest(
+            f"host access needs macvlan mode {MODE}: in mode {network.link.mode} the kernel lets "
+            "no other link of the parent reach an endpoint",
+            f"-o macvlan_mode={MODE}",
+        )
+    if not network.pools:
+        raise InvalidRequest(
+            f"host access needs addresses to make routes to, and network {network.name!r} gives "
+            "none",
+            "leave --ipam-driver null out",
+        )
+    for pool in network.pools:
+        if pool.family == IPV4 and host_routes.source_in(pool.subnet, own) is None:
+            has = f"has only {', '.join(map(str, own))}" if own else "has no address"
+            raise Conflict(
+                f"host access needs an address of the host in {pool.subnet}, and the parent "
+                f"{parent} {has}",
+                f"ip address add ADDRESS/{pool.subnet.prefixlen} dev {parent}",
+            )
+
+
+def enable(ctx: Context, term: str, *, dry_run: bool = False) -> tuple[Change, ...]:
+    """Give a network host access, for all that is connected to it too."""
+    network = lookup.network(ctx.reader, term)
+    if dry_run:
+        if shims.is_user(ctx.reader, network):
+            return ()
+        parent = _judged(ctx, network)
+        return foreseen(ctx, network, parent)
+    ctx.claim()
+    with ctx.structure_lock():
+        network = lookup.network(ctx.store, network.id)
+        if network.shim and not shims.is_user(ctx.store, network):
+            end(ctx, network.id)
+            network = lookup.network(ctx.store, network.id)
+        if network.shim:
+            ctx.note(f"network {network.name!r} has host access already")
+            _settle(ctx, network)
+            return ()
+        parent = _judged(ctx, network)
+        with Undo(ctx.note) as undo:
+            undo.push(f"host access of {network.name}", lambda: end(ctx, network.id))
+            begin(ctx, network, parent)
+            ctx.store.sync()
+    return ()
+
+
+def disable(ctx: Context, term: str, *, dry_run: bool = False) -> tuple[Change, ...]:
+    """Take host access away: routes, address, and the shim where no other network uses it."""
+    network = lookup.network(ctx.reader, term)
+    if dry_run:
+        return removals(ctx, network)
+    ctx.claim()
+    with ctx.structure_lock():
+        network = lookup.network(ctx.store, network.id)
+        if not network.shim:
+            ctx.note(f"network {network.name!r} has no host access")
+        end(ctx, network.id)
+        ctx.store.sync()
+    return ()
+
+
+def _judged(ctx: Context, network: Network) -> LinkInfo:
+    """The parent of a network that can have host access."""
+    if network.config_only or network.parent is None:
+        raise InvalidRequest(
+            f"{network.name!r} is a configuration network, host access belongs to the network "
+            "made from it",
+            "macvnet ls",
+        )
+    if network.state != ACTIVE:
+        raise Conflict(f"network {network.name!r} is being {network.state[:-3]}ed", "try again")
+    parent = parent_search.search(ctx, network).link
+    if parent is None:
+        raise parent_search.missing(network.parent.name)
+    own = host_routes.host_addresses(ctx, parent.ifindex)
+    judge(driver(network.driver), network, parent.name, own)
+    return parent
+
+
+def begin(ctx: Context, network: Network, parent: LinkInfo) -> Network:
+    """Record host access and make it; the network as recorded then. Needs the structure lock.
+
+    What fails leaves a record, for ``end``.
+    """
+    made = shims.intended(ctx, ctx.store, parent, network.id)
+    avoid = {info.address for info in addressing.all_addresses(ctx.netlink)}
+
+    def write(tx: Transaction) -> Network:
+        record = tx.get(keys.network(network.id))
+        if record is None:
+            raise NotFound("the network has just been removed", "macvnet ls")
+        now = Network.from_json(record)
+        address = host_lease.hold(tx, now, avoid=avoid)
+        now = now._replace(shim=made.name, shim_address=str(address or ""))
+        tx.put(keys.made_link(made.name), made.to_json())
+        tx.put(keys.network(now.id), now.to_json())
+        return now
+
+    recorded = ctx.store.transact(write, durable=False)
+    _settle(ctx, recorded)
+    if sysctl.read("ipv4", "all", "arp_ignore") not in (None, "0"):
+        ctx.note(
+            "net.ipv4.conf.all.arp_ignore keeps the host from answering its containers: they will "
+            "not find it (sysctl -w net.ipv4.conf.all.arp_ignore=0)"
+        )
+    return recorded
+
+
+def end(ctx: Context, network_id: str) -> None:
+    """Take a network's host access away, also one half made. Needs the structure lock.
+
+    The network stops being a user first, so that nobody makes a route any more;
+    its record forgets the shim last.
+    """
+
+    def leave(tx: Transaction) -> Network | None:
+        record = tx.get(keys.network(network_id))
+        network = Network.from_json(record) if record is not None else None
+        if network is not None and network.shim:
+            made_links.drop_user(tx, network.shim, network_id)
+        return network
+
+    network = ctx.store.transact(leave, durable=False)
+    if network is None or not network.shim:
+        return
+    own = [Address.parse(network.shim_address)] if network.shim_address else []
+    made = lookup.made_link(ctx.store, network.shim)
+    link = made_links.find(ctx, made) if made is not None else None
+    stays = ""
+    if made is not None and link is not None and not made.users:
+        stays = shims.unmake(ctx, link, own)
+        if stays:
+            ctx.note(stays)
+    if made is not None and link is not None and (made.users or stays):
+        for endpoint in lookup.endpoints_of_network(ctx.store, network_id):
+            host_routes.drop(ctx, network, endpoint)
+        others = [other for other in shims.users(ctx.store, made) if other.shim_address]
+        for address in own:
+            shims.unaddress(ctx, link, address, last=not others)
+
+    def forget(tx: Transaction) -> None:
+        record = tx.get(keys.network(network_id))
+        if record is not None:
+            now = Network.from_json(record)._replace(shim="", shim_address="")
+            tx.put(keys.network(network_id), now.to_json())
+        for address in own:
+            host_lease.release(tx, network, address)
+        shims.forget_if_unused(tx, network.shim)
+
+    ctx.store.transact(forget, durable=False)
+
+
+def follow(ctx: Context, network: Network) -> bool:
+    """Make again what a network's host access lacks: after a boot, or when addresses have changed.
+
+    Whether its link was made. Nothing is done where the parent is missing.
+    """
+    if not network.shim:
+        return False
+    with ctx.structure_lock():
+        record = ctx.store.get(keys.network(network.id))
+        now = Network.from_json(record) if record is not None else network
+        if record is None or not now.shim:
+            return False
+        if not shims.is_user(ctx.store, now):
+            end(ctx, now.id)
+            return False
+        return _settle(ctx, now)
+
+
+def _settle(ctx: Context, network: Network) -> bool:
+    """Make what is missing, remove what is too much; whether the link was made."""
+    parent = parent_search.search(ctx, network).link
+    if parent is None:
+        return False
+    before = shims.find(ctx, network)
+    shim = shims.ensure(ctx, network, parent)
+    if shim is None:
+        return False
+    if network.shim_address:
+        shims.address(ctx, shim, [Address.parse(network.shim_address)])
+    routes = _look(ctx, network, parent, shim, _coming(ctx, network))
+    for route in routes.left:
+        host_routes.remove(ctx, route, shim)
+    for route in routes.missing:
+        host_routes.add(ctx, route, shim)
+    for route in routes.foreign:
+        ctx.note_once(f"the host has {host_routes.foreign(route)}, which stays")
+    for address in routes.unreachable:
+        ctx.note_once(host_routes.unreachable(network, parent.name, address))
+    return before is None or before.ifindex != shim.ifindex
+
+
+def _coming(ctx: Context, network: Network) -> list[Endpoint]:
+    """The endpoints that shall have routes, those that commands are making included."""
+    every = lookup.endpoints_of_network(ctx.store, network.id)
+    return [each for each in every if each.state != JOINED or alive(ctx, each)]
+
+
+class Routes:
+    """What the host has, against what a network's endpoints need."""
+
+    def __init__(self) -> None:
+        self.missing: list[RouteInfo] = []
+        self.left: list[RouteInfo] = []
+        self.foreign: list[RouteInfo] = []
+        self.unreachable: list[Address] = []
+
+
+def _look(
+    ctx: Context,
+    network: Network,
+    parent: LinkInfo,
+    shim: LinkInfo,
+    endpoints: Sequence[Endpoint],
+) -> Routes:
+    own = host_routes.host_addresses(ctx, parent.ifindex)
+    present = addressing.all_routes(ctx.netlink)
+    at = {(each.destination, each.prefixlen, each.metric): each for each in present}
+    found = Routes()
+    for endpoint in endpoints:
+        for assigned in endpoint.addresses:
+            route = host_routes.wanted(network, assigned, shim.ifindex, own)
+            if route is None:
+                found.unreachable.append(assigned.address)
+                continue
+            there = at.get((route.destination, route.prefixlen, route.metric))
+            if there is None:
+                found.missing.append(route)
+            elif not host_routes.is_own(there, shim.ifindex):
+                found.foreign.append(there)
+            elif there.source != route.source:
+                found.left.append(there)
+                found.missing.append(route)
+    for route in present:
+        mine = host_routes.is_own(route, shim.ifindex) and any(
+            route.destination is not None and pool.subnet.holds(route.destination)
+            for pool in network.pools
+        )
+        if mine and not _held(ctx, network, route):
+            found.left.append(route)
+    return found
+
+
+def _held(ctx: Context, network: Network, route: RouteInfo) -> bool:
+    """Whether an endpoint has the address that a route leads to."""
+    assert route.destination is not None
+    holder = lease_holder(ctx.reader, network.segment, route.destination)
+    return holder is not None and bool(holder.endpoint)
+
+
+def differences(ctx: Context, network: Network, parent: LinkInfo) -> Iterator[tuple[str, str]]:
+    """What a network's host access lacks, or has too much: kind and words."""
+    if not network.shim:
+        return
+    if not shims.is_user(ctx.reader, network):
+        yield UNFINISHED, "a command died while it took host access away"
+        return
+    shim = shims.find(ctx, network)
+    if shim is None or shim.lower != parent.ifindex:
+        yield LINK_MISSING, f"its link {network.shim} for host access is missing"
+        return
+    if not shim.up:
+        yield LINK_CHANGED, f"the link {shim.name} is down"
+    for family, key, value in shims.unquiet(shim):
+        yield LINK_CHANGED, f"net.{family}.conf.{shim.name}.{key} is not {value}"
+    if network.shim_address:
+        address = Address.parse(network.shim_address)
+        if address not in shims.addresses_on(ctx, shim):
+            yield ADDRESS_MISSING, f"the link {shim.name} lacks the host's address {address}"
+    joined = [e for e in lookup.endpoints_of_network(ctx.reader, network.id) if e.state == JOINED]
+    routes = _look(ctx, network, parent, shim, [each for each in joined if alive(ctx, each)])
+    for route in routes.missing:
+        source = f"dev {shim.name} src {route.source}"
+        yield ROUTE_MISSING, f"the host's route {route.words} {source} is missing"
+    gone = {route.destination for route in routes.missing}
+    for route in routes.left:
+        if route.destination not in gone:
+            yield ROUTE_LEFT, f"the host has a route {route.words} dev {shim.name} to nobody"
+    for route in routes.foreign:
+        yield ROUTE_FOREIGN, f"the host has {host_routes.foreign(route)}"
+    for address in routes.unreachable:
+        yield UNREACHABLE, host_routes.unreachable(network, parent.name, address)
+
+
+def announced(parent: str, network: Network) -> list[Change]:
+    """What creating a network with host access makes, as far as that can be said before."""
+    name = shims.name_of(parent, set())
+    found = [Change("create", "link", f"{name} type macvlan on {parent}, for host access")]
+    found += [
+        Change("create", "address", f"of {pool.subnet} for the host dev {name}")
+        for pool in [pool for pool in network.pools if pool.family != IPV4][:1]
+    ]
+    return found
+
+
+def foreseen(ctx: Context, network: Network, parent: LinkInfo) -> tuple[Change, ...]:
+    """What enabling makes, as ``--dry-run`` prints it."""
+    made = shims.intended(ctx, ctx.reader, parent, network.id)
+    found = []
+    if made_links.find(ctx, made) is None:
+        found.append(Change("create", "link", f"{made.name} type macvlan on {parent.name}"))
+    address = ctx.reader.view(lambda tx: host_lease.hold(tx, network))
+    if address is not None:
+        found.append(Change("create", "address", f"{address}/128 dev {made.name}"))
+    own = host_routes.host_addresses(ctx, parent.ifindex)
+    named = network._replace(shim=made.name, shim_address=str(address or ""))
+    for endpoint in lookup.endpoints_of_network(ctx.reader, network.id):
+        if alive(ctx, endpoint):
+            words = route_words(named, endpoint, own)
+            found += [Change("create", "route", each) for each in words]
+    return tuple(found)
+
+
+def route_words(network: Network, endpoint: Endpoint, own: Sequence[Address]) -> Iterator[str]:
+    """The host's routes to an endpoint, in words."""
+    for assigned in endpoint.addresses:
+        route = host_routes.wanted(network, assigned, 0, own)
+        if route is not None:
+            yield f"{route.words} dev {network.shim} src {route.source} on the host"
+
+
+def route_changes(
+    ctx: Context, network: Network, endpoint: Endpoint, parent: LinkInfo
+) -> tuple[Change, ...]:
+    """The host's routes that connecting an endpoint makes."""
+    own = host_routes.host_addresses(ctx, parent.ifindex)
+    words = route_words(network, endpoint, own)
+    return tuple(Change("create", "route", each) for each in words)
+
+
+def removals(ctx: Context, network: Network) -> tuple[Change, ...]:
+    """What disabling removes, as ``--dry-run`` prints it."""
+    if not network.shim:
+        return ()
+    found = []
+    for endpoint in lookup.endpoints_of_network(ctx.reader, network.id):
+        found += host_removals(network, endpoint)
+    if network.shim_address:
+        found.append(Change("remove", "address", f"{network.shim_address}/128 dev {network.shim}"))
+    made = lookup.made_link(ctx.reader, network.shim)
+    if made is not None and set(made.users) <= {network.id}:
+        found.append(Change("remove", "link", f"{network.shim} type macvlan"))
+    return tuple(found)
+
+
+def host_removals(network: Network, endpoint: Endpoint) -> list[Change]:
+    """The host's routes that go with an endpoint."""
+    if not network.shim:
+        return []
+    return [
+        Change(
+            "remove",
+            "route",
+            f"{each.address}/{WIDTH[each.address.family]} dev {network.shim} on the host",
+        )
+        for each in endpoint.addresses
+    ]
