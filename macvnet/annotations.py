@@ -16,7 +16,7 @@ from macvnet.errors import InvalidRequest, UsageError
 from macvnet.model import EndpointRequest
 from macvnet.records import NamedTuple
 from macvnet.text import nearest, printable, quoted
-from macvnet.words import integer, split_list
+from macvnet.words import boolean, integer, split_list
 
 KEY = "macvnet.network"
 """The key of the annotation, and of the label."""
@@ -31,9 +31,18 @@ SCALARS = {
     "mac-address": "mac",
     "ifname": "ifname",
     "gw-priority": "gw_priority",
+    "metric": "metric",
 }
-LISTS = {"alias": "aliases", "driver-opt": "driver_options", "link-local-ip": "link_local"}
-KEYS = (*SCALARS, *LISTS)
+NUMBERS = ("gw-priority", "metric")
+LISTS = {
+    "alias": "aliases",
+    "driver-opt": "driver_options",
+    "link-local-ip": "link_local",
+    "route": "routes",
+}
+SWITCHES = {"no-default-route": "no_default_route", "policy-routes": "policy_routes"}
+"""Keys that say something by themselves."""
+KEYS = (*SCALARS, *LISTS, *SWITCHES)
 
 
 class Place(NamedTuple):
@@ -113,10 +122,14 @@ def _network(text: str, place: Place) -> tuple[str, EndpointRequest]:
             fields[LISTS[key]] = (*fields.get(LISTS[key], ()), value)
         elif key in SCALARS and equals:
             fields[SCALARS[key]] = value
+        elif key in SWITCHES:
+            text = f"{place.typed}NET,{key}"
+            fields[SWITCHES[key]] = boolean(text, value) if equals else True
         else:
             raise _unknown(key, bool(equals), place)
-    if "gw_priority" in fields:
-        fields["gw_priority"] = integer(f"{place.typed}NET,gw-priority", fields["gw_priority"])
+    for key in NUMBERS:
+        if SCALARS[key] in fields:
+            fields[SCALARS[key]] = integer(f"{place.typed}NET,{key}", fields[SCALARS[key]])
     return first, EndpointRequest(**fields)
 
 

@@ -50,6 +50,10 @@ ENDPOINT_KEYS: dict[str, tuple[str, str]] = {
     "alias": ("aliases", LIST),
     "driver_opt": ("driver_options", TABLE),
     "link_local_ip": ("link_local", LIST),
+    "no_default_route": ("no_default_route", FLAG),
+    "metric": ("metric", NUMBER),
+    "route": ("routes", LIST),
+    "policy_routes": ("policy_routes", FLAG),
 }
 REQUIRED = ("network", "container")
 

@@ -304,6 +304,33 @@ class Assigned(NamedTuple):
         )
 
 
+class Routing(NamedTuple):
+    """What an endpoint asks for besides the default route of its network.
+
+    ``no_default``: it never has the default route. ``metric`` is that of its
+    routes (0: the kernel's own choice); ``routes`` are ``DST=VIA``. ``policy``:
+    what comes in on its link is answered from it, by rules that look into
+    ``table`` (0: none chosen yet).
+    """
+
+    no_default: bool = False
+    metric: int = 0
+    routes: tuple[str, ...] = ()
+    policy: bool = False
+    table: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self._asdict(), "routes": list(self.routes)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Routing:
+        """``{}`` is what was recorded before there was anything to ask for."""
+        return cls(**{**data, "routes": tuple(data["routes"])}) if data else PLAIN
+
+
+PLAIN = Routing()
+
+
 class Endpoint(NamedTuple):
     """One sandbox's presence in one network, as recorded.
 
@@ -333,9 +360,11 @@ class Endpoint(NamedTuple):
     parent_mac: str = ""
     mac_scope: str = ""
     dead_since: float = 0.0
+    routing: Routing = PLAIN
 
     def to_json(self) -> dict[str, Any]:
         data = self._asdict()
+        data["routing"] = self.routing.to_json()
         data["owner"] = self.owner._asdict()
         data["sandbox"] = self.sandbox._asdict()
         data["addresses"] = [address.to_json() for address in self.addresses]
@@ -349,6 +378,7 @@ class Endpoint(NamedTuple):
         values["addresses"] = tuple(Assigned.from_json(item) for item in data["addresses"])
         values["aliases"] = tuple(data["aliases"])
         values["link_local"] = tuple(data["link_local"])
+        values["routing"] = Routing.from_json(data.get("routing") or {})
         return cls(**values)
 
     def address(self, family: int) -> Assigned | None:
@@ -394,6 +424,10 @@ class EndpointRequest(NamedTuple):
     aliases: tuple[str, ...] = ()
     driver_options: tuple[str, ...] = ()
     link_local: tuple[str, ...] = ()
+    no_default_route: bool = False
+    metric: int = 0
+    routes: tuple[str, ...] = ()
+    policy_routes: bool = False
 
 
 class Change(NamedTuple):

@@ -1,4 +1,4 @@
-"""Values as docker's flags spell them, wherever they are typed: whole numbers, lists.
+"""Values as docker's flags spell them, wherever they are typed: whole numbers, truth, lists.
 
 Knows how one value is read; must not know what it means, nor whose flag it is.
 Source: github.com/spf13/pflag, int.go and string_slice.go.
@@ -11,6 +11,8 @@ import re
 from macvnet.errors import UsageError
 from macvnet.text import quoted
 
+TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
+FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 _NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 _INT64 = 1 << 63
 
@@ -20,6 +22,17 @@ def integer(flag: str, text: str) -> int:
     if _NUMBER.fullmatch(text) and -_INT64 <= int(text) < _INT64:
         return int(text)
     raise UsageError(f"flag '{flag}' takes a number, not {quoted(text)}", f"{flag} 100")
+
+
+def boolean(flag: str, text: str) -> bool:
+    """Go's ParseBool; UsageError for any other word."""
+    if text in TRUE:
+        return True
+    if text in FALSE:
+        return False
+    raise UsageError(
+        f"flag '{flag}' takes true or false, not {quoted(text)}", f"{flag} or {flag}=false"
+    )
 
 
 def split_list(flag: str, text: str) -> list[str]:

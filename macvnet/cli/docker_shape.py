@@ -190,6 +190,11 @@ def _endpoint(endpoint: Endpoint, present: bool) -> dict[str, Any]:
             for assigned in endpoint.addresses
         ],
         "GwPriority": endpoint.gw_priority,
+        "DefaultRoute": not endpoint.routing.no_default,
+        "Metric": endpoint.routing.metric,
+        "Routes": list(endpoint.routing.routes),
+        "PolicyRoutes": endpoint.routing.policy,
+        "PolicyTable": endpoint.routing.table,
         "Aliases": list(endpoint.aliases),
         "LinkLocalIPs": list(endpoint.link_local),
         "DriverOpts": _sorted(endpoint.driver_options),

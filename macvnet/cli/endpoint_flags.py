@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from macvnet.cli import suggest
-from macvnet.cli.parameters import Integer, Slice
+from macvnet.cli.parameters import Flag, Integer, Slice
 
 
 def endpoint_options() -> list[click.Option]:
-    """Flags that say how an endpoint shall be, one value each."""
+    """Flags that say how an endpoint shall be."""
     return [
         click.Option(
             ["--ip"],
@@ -33,6 +33,18 @@ def endpoint_options() -> list[click.Option]:
             ["--gw-priority"],
             metavar="N",
             help="The network with the highest has the default route (default: 0).",
+        ),
+        Flag(["--no-default-route"], help="Never have the default route through this network."),
+        Integer(["--metric"], metavar="N", help="Metric of the routes (default: the kernel's)."),
+        click.Option(
+            ["--route"],
+            multiple=True,
+            metavar="DST=VIA",
+            help="A route to DST by the router VIA, which is on the network. Repeat for more.",
+        ),
+        Flag(
+            ["--policy-routes"],
+            help="Answer what comes in on the interface from it, with a routing table of its own.",
         ),
     ]
 

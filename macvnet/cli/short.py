@@ -49,6 +49,10 @@ _ENDPOINT = {
     "--mac-address": TEXT,
     "--ifname": TEXT,
     "--gw-priority": NUMBER,
+    "--no-default-route": BOOLEAN,
+    "--metric": NUMBER,
+    "--route": REPEATED,
+    "--policy-routes": BOOLEAN,
 }
 _LISTS = {"--alias": LIST, "--driver-opt": LIST, "--link-local-ip": LIST}
 _NETWORKS = {"--network": REPEATED, "--net": REPEATED}

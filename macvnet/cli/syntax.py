@@ -11,11 +11,9 @@ from collections.abc import Mapping, Sequence
 from macvnet.errors import UsageError
 from macvnet.records import NamedTuple
 from macvnet.text import nearest, quoted
+from macvnet.words import boolean as boolean
 from macvnet.words import integer as integer
 from macvnet.words import split_list as split_list
-
-TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
-FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 
 VALUE = "value"
 BOOLEAN = "boolean"
@@ -44,17 +42,6 @@ class Part(NamedTuple):
     text: str
     before: str = ""
     flags: tuple[str, ...] = ()
-
-
-def boolean(flag: str, text: str) -> bool:
-    """Go's ParseBool; UsageError for any other word."""
-    if text in TRUE:
-        return True
-    if text in FALSE:
-        return False
-    raise UsageError(
-        f"flag '{flag}' takes true or false, not {quoted(text)}", f"{flag} or {flag}=false"
-    )
 
 
 def normalise(

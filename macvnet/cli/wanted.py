@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from macvnet.engine import Engine
 
 EXAMPLE = FLAG.example
+FLAGS = (
+    *("--ip", "--ip6", "--mac-address", "--ifname", "--gw-priority"),
+    *("--no-default-route", "--metric", "--route", "--policy-routes"),
+)
+"""The single flags, which are for one network."""
 
 
 def request(given: dict[str, Any]) -> EndpointRequest:
@@ -31,6 +36,10 @@ def request(given: dict[str, Any]) -> EndpointRequest:
         aliases=given.get("alias", ()),
         driver_options=given.get("driver_opt", ()),
         link_local=given.get("link_local_ip", ()),
+        no_default_route=bool(given["no_default_route"]),
+        metric=given["metric"],
+        routes=given["route"],
+        policy_routes=bool(given["policy_routes"]),
     )
 
 
@@ -70,8 +79,7 @@ def wanted(
     parsed = tuple(_network(text) for text in networks)
     if alone == EndpointRequest():
         return parsed
-    flags = [f"--{name}" for name in ("ip", "ip6", "mac-address", "ifname", "gw-priority")]
-    used = [flag for flag in flags if given[flag[2:].replace("-", "_")]]
+    used = [flag for flag in FLAGS if given[flag[2:].replace("-", "_")]]
     if len(parsed) > 1:
         raise InvalidRequest(f"{used[0]} is for one network, and there are {len(parsed)}", EXAMPLE)
     term, own = parsed[0]

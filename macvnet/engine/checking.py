@@ -15,7 +15,7 @@ from macvnet.engine.reopening import RETURNED, SAME, reopened
 from macvnet.kernel import addressing, links, nsid
 from macvnet.kernel.addressing import RouteInfo
 from macvnet.kernel.links import LinkInfo
-from macvnet.model import ACTIVE, JOINED, Assigned, Endpoint, Network
+from macvnet.model import ACTIVE, JOINED, PLAIN, Assigned, Endpoint, Network
 from macvnet.records import NamedTuple
 
 UNFINISHED = "unfinished"
@@ -34,6 +34,7 @@ WRONG_MODE = "wrong-mode"
 DOWN = "endpoint-link-down"
 NO_ADDRESS = "address-missing"
 WRONG_ROUTE = "wrong-route"
+WRONG_RULE = "wrong-rule"
 NO_RECORD = "link-without-record"
 NOT_HELD = "reservation-without-lease"
 NOT_RESERVED = "lease-without-reservation"
@@ -162,6 +163,14 @@ def _inside(
         yield difference(NO_ADDRESS, f"{link.name} lacks the address {assigned.cidr}")
     for route in missing_routes(endpoint, lacking, link, at) if link.up else ():
         yield difference(WRONG_ROUTE, f"the route {route.words} is missing")
+    if endpoint.routing != PLAIN:
+        from macvnet.engine import endpoint_routes
+
+        gone = endpoint_routes.missing(network, endpoint, at)
+        for route in gone.routes:
+            yield difference(WRONG_ROUTE, f"the route {route.words} is missing")
+        for rule in gone.rules:
+            yield difference(WRONG_RULE, f"the rule {rule.words} is missing")
     members = election.standing(members_of(ctx.reader, endpoint.sandbox.key), at, endpoint.id)
     for decision in election.decide(members, election.defaults(at)):
         if decision.put is not None and decision.gainer == endpoint:

@@ -110,6 +110,10 @@ def endpoint(of: Endpoint) -> EndpointRequest:
         aliases=of.aliases,
         driver_options=pairs(of.driver_options),
         link_local=of.link_local,
+        no_default_route=of.routing.no_default,
+        metric=of.routing.metric,
+        routes=of.routing.routes,
+        policy_routes=of.routing.policy,
     )
 
 
@@ -150,9 +154,21 @@ def endpoint_differences(there: Endpoint, wanted: EndpointRequest) -> Iterator[s
         ("alias", there.aliases, wanted.aliases),
         ("driver_opt", pairs(there.driver_options), options),
         ("link_local_ip", there.link_local, wanted.link_local),
+        ("no_default_route", there.routing.no_default, wanted.no_default_route),
+        ("metric", there.routing.metric, wanted.metric),
+        ("route", there.routing.routes, _routes(wanted)),
+        ("policy_routes", there.routing.policy, wanted.policy_routes),
     ):
         if asked and has != asked:
             yield f"{key} is {_shown(has)}, not {_shown(asked)}"
+
+
+def _routes(asked: EndpointRequest) -> tuple[str, ...]:
+    if not asked.routes:
+        return ()
+    from macvnet.engine import endpoint_routes
+
+    return tuple(endpoint_routes.canonical(text) for text in asked.routes)
 
 
 def _facts(asked: CreateRequest) -> dict[str, Any]:

@@ -51,9 +51,18 @@ def take_out(ctx: Context, at: Inside, endpoint: Endpoint, *, elect: bool) -> No
             endpoint_link.remove_soon(ctx, link, at)
         endpoint_link.restore_parent_mac(ctx, endpoint, parent)
         drop_host_routes(ctx, network, endpoint)
+    take_rules(at, endpoint)
     ctx.store.transact(lambda tx: forget_if_there(tx, endpoint))
     if elect:
         elect_heirs(ctx, at, endpoint.sandbox.key, endpoint.ifindex)
+
+
+def take_rules(at: Inside, endpoint: Endpoint) -> None:
+    """Remove the endpoint's rules: unlike its routes they stay when its link goes."""
+    if endpoint.routing.policy:
+        from macvnet.engine import endpoint_routes
+
+        endpoint_routes.remove(endpoint, at)
 
 
 def parent_of(ctx: Context, network: Network) -> LinkInfo | None:
@@ -266,4 +275,10 @@ def removals(network: Network, endpoint: Endpoint) -> tuple[Change, ...]:
         from macvnet.engine.host_access import host_removals
 
         found += host_removals(network, endpoint)
+    if endpoint.routing.policy:
+        table = f"lookup {endpoint.routing.table} {where}"
+        found += [
+            Change("remove", "rule", f"from {assigned.address} {table}")
+            for assigned in endpoint.addresses
+        ]
     return tuple(found)

@@ -27,6 +27,7 @@ from macvnet.engine.disconnect import (
     reached,
     recorded_owner,
     removals,
+    take_rules,
 )
 from macvnet.engine.endpoint_link import Inside
 from macvnet.engine.forced import by_endpoint
@@ -265,6 +266,8 @@ class _Part:
                     if endpoint.parent_mac and network is not None:
                         endpoint_link.restore_parent_mac(ctx, endpoint, self._parent(network))
                     drop_host_routes(ctx, network, endpoint)
+                    if one.at is not None:
+                        take_rules(one.at, endpoint)
         gone = [endpoint for one in every if one.error is None for endpoint in one.here]
         ctx.store.transact_each(forget_if_there, gone, durable=False)
         ctx.store.sync()

@@ -1,7 +1,8 @@
 """Which endpoint of a sandbox has the default route: decided from values, then done.
 
 Highest gateway priority, else who joined first; IPv4 and IPv6 decided
-separately. A default route that macvnet did not make is never replaced.
+separately. A default route that macvnet did not make is never replaced; one of
+ours that has a metric of its own may stand beside it.
 """
 
 from __future__ import annotations
@@ -22,15 +23,26 @@ from macvnet.records import NamedTuple
 
 def candidate(network: Network, endpoint: Endpoint, family: int) -> RouteInfo | None:
     """The default route an endpoint offers, or None."""
+    return None if endpoint.routing.no_default else outward(network, endpoint, family)
+
+
+def outward(network: Network, endpoint: Endpoint, family: int) -> RouteInfo | None:
+    """The way out of an endpoint's network, or None where there is none."""
     assigned = endpoint.address(family)
     if assigned is None or network.isolated:
         return None
     if driver(network.driver).routes_on_link(network.link):
-        return addressing.default_route(family, endpoint.ifindex, None)
+        return addressing.default_route(
+            family, endpoint.ifindex, None, metric=endpoint.routing.metric
+        )
     if assigned.gateway is None:
         return None
     return addressing.default_route(
-        family, endpoint.ifindex, assigned.gateway, onlink=assigned.onlink
+        family,
+        endpoint.ifindex,
+        assigned.gateway,
+        onlink=assigned.onlink,
+        metric=endpoint.routing.metric,
     )
 
 
@@ -76,6 +88,9 @@ def decide(
         ours = [r for r in routes if r.protocol == ROUTE_PROTOCOL and r.ifindex in made]
         # A router advertisement's default has a metric of its own and stands beside ours.
         foreign = [r for r in routes if r not in ours and r.protocol != addressing.PROTOCOL_RA]
+        if best is not None and best[0].routing.metric:
+            # So does ours, where somebody has given it a metric.
+            foreign = [r for r in foreign if r.metric == best[1].metric]
         if best is None or foreign:
             blocked = (best[0], foreign[0]) if best else (None, None)
             decision = Decision(family, tuple(ours), None, *blocked)
@@ -138,7 +153,8 @@ def carry_out(
 
 
 def _same(route: RouteInfo, wanted: RouteInfo) -> bool:
-    return (route.ifindex, route.gateway) == (wanted.ifindex, wanted.gateway)
+    its, wants = ((r.ifindex, r.gateway, r.metric) for r in (route, wanted))
+    return its == wants
 
 
 def _take(at: Inside, route: RouteInfo) -> None:

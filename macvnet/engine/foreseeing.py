@@ -14,7 +14,7 @@ from macvnet.engine.liveness import members_of
 from macvnet.errors import MacvnetError
 from macvnet.kernel import nsid
 from macvnet.kernel.addressing import RouteInfo
-from macvnet.model import Change, Endpoint, Network, SandboxId
+from macvnet.model import PLAIN, Change, Endpoint, Network, SandboxId
 from macvnet.runtimes import Target
 from macvnet.store import Transaction
 
@@ -86,6 +86,10 @@ def _step(
         from macvnet.engine.host_access import route_changes
 
         made += route_changes(ctx, network, endpoint, parent)
+    if endpoint.routing != PLAIN:
+        from macvnet.engine import endpoint_routes
+
+        made += endpoint_routes.foresee(network, endpoint, at)
     return Connected(network, endpoint, made)
 
 

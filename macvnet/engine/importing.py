@@ -14,6 +14,7 @@ from typing import Any
 from macvnet import keys, rules, runtimes, shapes
 from macvnet.addresses import Address
 from macvnet.drivers import driver
+from macvnet.engine import endpoint_routes
 from macvnet.engine.context import Context
 from macvnet.engine.exporting import FORMAT, SCHEMA
 from macvnet.engine.recording import remember
@@ -29,8 +30,10 @@ from macvnet.model import (
     Change,
     CreateRequest,
     Endpoint,
+    EndpointRequest,
     MadeLink,
     Network,
+    Routing,
 )
 from macvnet.records import NamedTuple
 from macvnet.shapes import Mapping, Maybe
@@ -97,6 +100,11 @@ _ASSIGNED = {
     "gateway": Maybe(str),
     **dict.fromkeys(("onlink", "explicit"), bool),
 }
+_ROUTING = {
+    **dict.fromkeys(("no_default", "policy"), bool),
+    **dict.fromkeys(("metric", "table"), int),
+    "routes": [str],
+}
 _ENDPOINT = {
     **dict.fromkeys(("id", "network", "host_id", "state", "ifname", "mac"), str),
     **dict.fromkeys(("parent_mac", "mac_scope"), str),
@@ -110,6 +118,7 @@ _ENDPOINT = {
     "driver_options": Mapping(str),
     "explicit_mac": bool,
     "dead_since": float,
+    "routing": _ROUTING,
 }
 _KEPT = {"id": str, "network": str, "owner": {"runtime": str, "name": str}, "addresses": [[str]]}
 _MADE = {"name": str, "kind": str, "lower_name": str, "vlan_id": int}
@@ -323,12 +332,26 @@ def _endpoint(
             sandbox=endpoint.sandbox._replace(boot_id="", nsid=None), pid=None, ifindex=0
         )
     try:
+        _judge_routing(network, endpoint.routing)
         scratch.transact(lambda tx: _record(tx, network, endpoint))
     except KeyTaken:
         raise InvalidRequest(f"{where} has what another one has too", _AGAIN) from None
     except MacvnetError as error:
         raise InvalidRequest(f"{where}: {error.message}", _AGAIN) from None
     return endpoint
+
+
+def _judge_routing(network: Network, routing: Routing) -> None:
+    """What ``connect`` would record for the same words, with a table of those there are."""
+    asked = EndpointRequest(
+        no_default_route=routing.no_default,
+        metric=routing.metric,
+        routes=routing.routes,
+        policy_routes=routing.policy,
+    )
+    judged = endpoint_routes.judge(network, asked)._replace(table=routing.table)
+    if judged != routing or routing.table not in (0, *endpoint_routes.TABLES):
+        raise InvalidRequest("its routes are none that connect makes", _AGAIN)
 
 
 def _made_by_file(scratch: Store, item: list[str]) -> None:

@@ -17,10 +17,10 @@ from macvnet.engine.parent_search import as_parent
 from macvnet.engine.undo import Undo
 from macvnet.errors import Conflict
 from macvnet.kernel import addressing, links
-from macvnet.kernel.addressing import RouteInfo
+from macvnet.kernel.addressing import ROUTE_PROTOCOL, RouteInfo
 from macvnet.kernel.announce import Item
 from macvnet.kernel.links import LinkInfo
-from macvnet.model import JOINED, Endpoint, Network, Parent
+from macvnet.model import JOINED, PLAIN, Endpoint, Network, Parent
 from macvnet.records import NamedTuple
 from macvnet.store import Transaction
 
@@ -81,6 +81,10 @@ def establish(
         from macvnet.engine import host_routes
 
         host_routes.put(ctx, network, made, plan.parent)
+    if endpoint.routing != PLAIN:
+        from macvnet.engine import endpoint_routes
+
+        made = endpoint_routes.apply(network, made, at, undo)
     parent = as_parent(ctx, network.parent, plan.parent)
     item = _announcement(ctx, plan.driver, network, made, plan.parent, at)
     return Joined(network, made, parent, item, notes)
@@ -124,6 +128,9 @@ def refuse_overlap(
             continue
         for assigned in endpoint.addresses:
             if assigned.address.family != route.family:
+                continue
+            if route.protocol == ROUTE_PROTOCOL and route.prefixlen < assigned.prefixlen:
+                # A --route of another endpoint: a wider one, that the subnet is an exception of.
                 continue
             shift = WIDTH[route.family] - min(assigned.prefixlen, route.prefixlen)
             if assigned.address.value >> shift == route.destination.value >> shift:

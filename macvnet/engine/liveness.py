@@ -89,6 +89,7 @@ def roll_back(ctx: Context, endpoint: Endpoint, *, durable: bool = False) -> Non
     First the link goes, if its namespace still lives, then the record. ``durable``
     where somebody is told that it is gone.
     """
+    _clear_rules(ctx, endpoint)
     network = network_of(ctx.store, endpoint)
     if network is not None:
         kind = driver(network.driver)
@@ -115,6 +116,13 @@ def drop_host_routes(ctx: Context, network: Network | None, endpoint: Endpoint) 
         host_routes.drop(ctx, network, endpoint)
 
 
+def _clear_rules(ctx: Context, endpoint: Endpoint) -> None:
+    if endpoint.routing.policy:
+        from macvnet.engine import endpoint_routes
+
+        endpoint_routes.clear(ctx, endpoint)
+
+
 def finish_unfinished(ctx: Context, sandbox_key: str) -> list[Endpoint]:
     """Roll back what dead commands left in a sandbox. The caller holds the sandbox's lock.
 
@@ -139,6 +147,7 @@ def settle(ctx: Context, endpoint: Endpoint, *, durable: bool = False) -> None:
     if endpoint.state == RESERVED:
         roll_back(ctx, endpoint, durable=durable)
     elif endpoint.state == RETURNING:
+        _clear_rules(ctx, endpoint)
         network = network_of(ctx.store, endpoint)
         if network is not None:
             endpoint_link.remove_by_nsid(ctx, driver(network.driver), endpoint)

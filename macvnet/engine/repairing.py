@@ -25,7 +25,7 @@ from macvnet.errors import MacvnetError
 from macvnet.kernel import addressing, links, nsid
 from macvnet.kernel.links import IFF_UP, LinkInfo
 from macvnet.kernel.rtnetlink import NetlinkError, Request
-from macvnet.model import Endpoint, Network
+from macvnet.model import PLAIN, Endpoint, Network
 from macvnet.records import NamedTuple
 
 
@@ -207,6 +207,10 @@ def _route(ctx: Context, difference: Difference) -> None:
         at = endpoint_link.inside(ctx, found.target)
         with at.netlink:
             _connected(ctx, at, network, endpoint)
+            if endpoint.routing != PLAIN:
+                from macvnet.engine import endpoint_routes
+
+                endpoint_routes.mend(network, endpoint, at)
             members = election.standing(members_of(ctx.store, endpoint.sandbox.key), at)
             decisions = election.decide(members, election.defaults(at))
             for note in election.carry_out(decisions, at, []):
@@ -252,6 +256,7 @@ MENDERS: dict[str, Callable[..., None]] = {
     checking.DOWN: _in_place(_up),
     checking.NO_ADDRESS: _in_place(_addresses),
     checking.WRONG_ROUTE: _route,
+    checking.WRONG_RULE: _route,
     checking.NO_RECORD: _orphan,
     checking.NOT_HELD: _reservations,
     checking.NOT_RESERVED: _reservations,

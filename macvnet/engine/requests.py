@@ -6,7 +6,7 @@ from macvnet import rules
 from macvnet.addresses import IPV4, IPV6, Address
 from macvnet.drivers import Driver
 from macvnet.errors import InvalidRequest
-from macvnet.model import Assigned, EndpointRequest, Network
+from macvnet.model import PLAIN, Assigned, EndpointRequest, Network, Routing
 from macvnet.records import NamedTuple
 from macvnet.text import nearest, quoted
 
@@ -25,6 +25,7 @@ class Wanted(NamedTuple):
     ifname: str
     sysctls: tuple[tuple[str, str, str], ...]
     driver_options: dict[str, str]
+    routing: Routing = PLAIN
 
 
 def judge(network: Network, driver: Driver, request: EndpointRequest) -> Wanted:
@@ -52,7 +53,15 @@ def judge(network: Network, driver: Driver, request: EndpointRequest) -> Wanted:
     for text in request.link_local:
         _link_local(text)
     sysctls = endpoint_sysctls(options.get(SYSCTLS_OPTION, ""))
-    return Wanted(request, addresses, mac, ifname, sysctls, options)
+    return Wanted(request, addresses, mac, ifname, sysctls, options, _routing(network, request))
+
+
+def _routing(network: Network, request: EndpointRequest) -> Routing:
+    if request.routes or request.metric or request.policy_routes:
+        from macvnet.engine import endpoint_routes
+
+        return endpoint_routes.judge(network, request)
+    return Routing(no_default=True) if request.no_default_route else PLAIN
 
 
 def _mac(network: Network, driver: Driver, text: str) -> str:

@@ -103,6 +103,7 @@ class Reservation:
             aliases=request.aliases,
             driver_options=self.wanted.driver_options,
             link_local=request.link_local,
+            routing=self.wanted.routing,
             explicit_mac=bool(self.wanted.mac),
             mac_scope=network.parent.name if network.parent else "",
             parent_mac=self.parent.mac

@@ -125,7 +125,7 @@ def delete_address(ifindex: int, name: str, address: Address, prefixlen: int) ->
 
 
 class RouteInfo(NamedTuple):
-    """A unicast route of the main table. ``destination`` None: the default route.
+    """A unicast route. ``destination`` None: the default route of its table.
 
     ``source`` is the address that is preferred as the source of what takes the route.
     """
@@ -140,6 +140,7 @@ class RouteInfo(NamedTuple):
     scope: int
     onlink: bool = False
     source: Address | None = None
+    table: int = RT_TABLE_MAIN
 
     @property
     def words(self) -> str:
@@ -148,6 +149,8 @@ class RouteInfo(NamedTuple):
         parts = [target]
         if self.gateway:
             parts.append(f"via {self.gateway}")
+        if self.table != RT_TABLE_MAIN:
+            parts.append(f"table {self.table}")
         return " ".join(parts)
 
 
@@ -166,7 +169,8 @@ def all_routes(
     for family in families:
         for message in netlink.dump(rtmsg, RTM_GETROUTE, family=int(_FAMILY[family]), keep=wanted):
             values = dict(message["attrs"])
-            if not every_table and values.get("RTA_TABLE", message["table"]) != RT_TABLE_MAIN:
+            table = values.get("RTA_TABLE", message["table"])
+            if not every_table and table != RT_TABLE_MAIN:
                 continue
             hops = values.get("RTA_MULTIPATH") or ()
             indexes = [hop["oif"] for hop in hops] or [values.get("RTA_OIF", 0)]
@@ -185,6 +189,7 @@ def all_routes(
                     message["scope"],
                     bool(message["flags"] & RTNH_F_ONLINK),
                     Address.parse(source) if source else None,
+                    table,
                 )
                 for ifindex in indexes
             ]
@@ -192,11 +197,11 @@ def all_routes(
 
 
 def default_route(
-    family: int, ifindex: int, gateway: Address | None, *, onlink: bool = False
+    family: int, ifindex: int, gateway: Address | None, *, onlink: bool = False, metric: int = 0
 ) -> RouteInfo:
     """The default route that macvnet makes: via a gateway, or on-link (ipvlan l3)."""
     scope = RT_SCOPE_LINK if gateway is None and family == IPV4 else RT_SCOPE_UNIVERSE
-    metric = IPV6_METRIC if family == IPV6 else 0
+    metric = metric or (IPV6_METRIC if family == IPV6 else 0)
     return RouteInfo(family, None, 0, ifindex, gateway, ROUTE_PROTOCOL, metric, scope, onlink)
 
 
@@ -228,6 +233,9 @@ def _route_message(route: RouteInfo) -> bytes:
     numbers = {"RTA_OIF": route.ifindex}
     if route.metric:
         numbers["RTA_PRIORITY"] = route.metric
+    own_table = route.table != RT_TABLE_MAIN
+    if own_table:
+        numbers["RTA_TABLE"] = route.table
     named = {
         "RTA_DST": route.destination,
         "RTA_GATEWAY": route.gateway,
@@ -239,7 +247,7 @@ def _route_message(route: RouteInfo) -> bytes:
         message = rtmsg()
         message["family"] = _FAMILY[route.family]
         message["dst_len"] = route.prefixlen
-        message["table"] = RT_TABLE_MAIN
+        message["table"] = RT_TABLE_COMPAT if own_table else RT_TABLE_MAIN
         message["proto"] = route.protocol
         message["scope"] = route.scope
         message["type"] = RTN_UNICAST

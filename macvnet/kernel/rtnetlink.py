@@ -25,6 +25,7 @@ from macvnet.records import NamedTuple
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+RTM_NEWRULE, RTM_DELRULE, RTM_GETRULE = 32, 33, 34
 RTM_NEWNSID, RTM_GETNSID = 88, 90
 
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP_INTR = 0x1, 0x4, 0x10
@@ -313,7 +314,8 @@ class Rtnetlink:
                 if kind == NLMSG_ERROR:
                     _raise_error(message, flags)
                     return answers
-                if kind in _CLASSES and (keep is None or keep(message)):
+                wanted = kind in _CLASSES or not decoded
+                if wanted and (keep is None or keep(message)):
                     answers.append(decode(_CLASSES[kind], message) if decoded else message)
                 if single:
                     return answers

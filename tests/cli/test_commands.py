@@ -126,7 +126,8 @@ def test_force_silences_only_what_does_not_exist(macvnet: Macvnet, engine: FakeE
 def test_connect_and_disconnect_are_silent(macvnet: Macvnet, engine: FakeEngine) -> None:
     flags = "--ip 192.0.2.9 --ip6 2001:db8::9 --mac-address 4a:00:00:00:00:01 --ifname wan0"
     lists = (
-        "--gw-priority -5 --alias a,b --alias c --driver-opt x=1,y=2 --link-local-ip 169.254.1.1"
+        "--gw-priority -5 --no-default-route --metric 70 --route 10.0.0.0/8=192.0.2.1 "
+        "--alias a,b --alias c --driver-opt x=1,y=2 --link-local-ip 169.254.1.1"
     )
     said = macvnet("connect", *flags.split(), "lan", "netns:web", *lists.split())
     assert said == Said(0, "", "")
@@ -146,6 +147,9 @@ def test_connect_and_disconnect_are_silent(macvnet: Macvnet, engine: FakeEngine)
                 aliases=("a", "b", "c"),
                 driver_options=("x=1", "y=2"),
                 link_local=("169.254.1.1",),
+                no_default_route=True,
+                metric=70,
+                routes=("10.0.0.0/8=192.0.2.1",),
             ),
             False,
         ),
@@ -158,7 +162,8 @@ def test_attach_prints_a_line_for_each_endpoint(macvnet: Macvnet, engine: FakeEn
     engine.known.append(network("v50", 0xB2))
     said = macvnet(
         "attach", "--net", "name=lan,ip=192.0.2.10,mac=4a:00:00:00:00:01,ifname=x0", "4242",
-        "--network=v50,ip6=2001:db8::5,gw-priority=7,alias=a,alias=b,mac-address=m,driver-opt=k=v",
+        "--network=v50,ip6=2001:db8::5,gw-priority=7,alias=a,alias=b,mac-address=m,driver-opt=k=v,"
+        "metric=9,route=10.0.0.0/8=192.0.2.1,route=10.0.0.0/9=192.0.2.2,policy-routes,no-default-route=0",
     )  # fmt: skip
     tail = "4a:11:6b:03:9e:42 192.0.2.10/24 2001:db8::2/64 gateway 192.0.2.1"
     assert said == Said(0, f"eth0 {tail}\neth1 {tail}\n", "")
@@ -170,7 +175,12 @@ def test_attach_prints_a_line_for_each_endpoint(macvnet: Macvnet, engine: FakeEn
                 ("lan", EndpointRequest("192.0.2.10", "", "4a:00:00:00:00:01", "x0")),
                 (
                     "v50",
-                    EndpointRequest("", "2001:db8::5", "m", "", 7, ("a", "b"), ("k=v",)),
+                    EndpointRequest(
+                        *("", "2001:db8::5", "m", "", 7, ("a", "b"), ("k=v",)),
+                        metric=9,
+                        routes=("10.0.0.0/8=192.0.2.1", "10.0.0.0/9=192.0.2.2"),
+                        policy_routes=True,
+                    ),
                 ),
             ),
             False,
@@ -227,6 +237,9 @@ def test_single_flags_are_for_one_network(macvnet: Macvnet, engine: FakeEngine) 
         ("ip=1", 3, "--network 'ip=1' does not begin with a network", "--network NET,ip="),
         ("", 3, "--network '' does not begin with a network", "--network NET,ip="),
         ("lan,gw-priority=x", 2, "flag '--network NET,gw-priority' takes a number", None),
+        ("lan,metric=x", 2, "flag '--network NET,metric' takes a number", None),
+        ("lan,policy-routes=x", 2, "flag '--network NET,policy-routes' takes true or", None),
+        ("lan,route", 3, "key 'route' of --network has no value", "--network NET,ip="),
     ],
 )
 def test_a_wrong_network_word_is_named(

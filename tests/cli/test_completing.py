@@ -131,7 +131,7 @@ def test_every_flag_of_every_command(words: str) -> None:
 FREE_TEXT = {
     "--subnet", "--gateway", "--ip-range", "--aux-address", "--exclude", "--label", "--ipam-opt",
     "--mac-address", "--ifname", "--gw-priority", "--alias", "--link-local-ip", "--name", "--dns",
-    "--since", "--tail", "--wait", "--grace", "--interval", "--count",
+    "--metric", "--route", "--since", "--tail", "--wait", "--grace", "--interval", "--count",
 }  # fmt: skip
 OWN_NAMES = {("create", "network")}
 

@@ -39,6 +39,7 @@ from macvnet.model import (
     LinkOptions,
     Network,
     Owner,
+    Routing,
     SandboxId,
 )
 from macvnet.store import Store, Transaction
@@ -78,6 +79,10 @@ ENTRIES = st.builds(
         aliases=LISTS,
         driver_options=TABLES,
         link_local=LISTS,
+        no_default_route=st.booleans(),
+        metric=st.integers(0, 5),
+        routes=LISTS,
+        policy_routes=st.booleans(),
     ),
 )
 
@@ -192,6 +197,7 @@ def record(tx: Transaction, number: int, request: CreateRequest, count: int) -> 
             f"{number}{place}".rjust(64, "0"), network.id, "", JOINED, owner,
             SandboxId("boot", place), None, f"eth{number}", 1, "02:00:00:00:00:01", assigned, place,
             gw_priority=place - 1, explicit_mac=place == 1,
+            routing=Routing(place == 1, place, ("10.0.0.0/8=192.0.2.1",) * (place % 2), place > 1),
         ))  # fmt: skip
 
 

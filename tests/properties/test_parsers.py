@@ -71,7 +71,9 @@ def options(text: str) -> object:
 
 
 def endpoint_request(text: str) -> object:
-    asked = EndpointRequest(text, text, text, text, 0, (text,), (text,), (text,))
+    asked = EndpointRequest(
+        text, text, text, text, 0, (text,), (text,), (text,), routes=(text, f"{text}=192.0.2.1")
+    )
     refusals = []
     for field in EndpointRequest._fields:
         if field != "gw_priority":
@@ -152,8 +154,11 @@ def test_any_text_gives_a_value_or_a_refusal(kind: str) -> None:
     @example("=" + "a" * 20_000 + " ")
     def body(text: str) -> None:
         if kind == "--network":
-            given_flags = dict.fromkeys(("ip", "ip6", "mac_address", "ifname"), "")
-            try_one(kind, lambda t: wanted.wanted([t], {**given_flags, "gw_priority": 0}), text)
+            texts = dict.fromkeys(("ip", "ip6", "mac_address", "ifname"), "")
+            others = {"gw_priority": 0, "metric": 0, "route": ()}
+            switches = dict.fromkeys(("no_default_route", "policy_routes"))
+            given_flags = {**texts, **others, **switches}
+            try_one(kind, lambda t: wanted.wanted([t], given_flags), text)
         else:
             try_one(kind, parse, text)
 
