@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from macvnet.cli import suggest
-from macvnet.cli.parameters import Integer, Slice
+from macvnet.cli.parameters import Flag, Integer, Slice
 
 
 def endpoint_options() -> list[click.Option]:
-    """Flags that say how an endpoint shall be, one value each."""
+    """Flags that say how an endpoint shall be, one value each or none."""
     return [
         click.Option(
             ["--ip"],
@@ -34,6 +34,7 @@ def endpoint_options() -> list[click.Option]:
             metavar="N",
             help="The network with the highest has the default route (default: 0).",
         ),
+        Flag(["--no-probe"], help="Do not ask first whether another machine has the address."),
     ]
 
 

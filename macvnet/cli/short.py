@@ -49,6 +49,7 @@ _ENDPOINT = {
     "--mac-address": TEXT,
     "--ifname": TEXT,
     "--gw-priority": NUMBER,
+    "--no-probe": BOOLEAN,
 }
 _LISTS = {"--alias": LIST, "--driver-opt": LIST, "--link-local-ip": LIST}
 _NETWORKS = {"--network": REPEATED, "--net": REPEATED}
