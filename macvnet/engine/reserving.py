@@ -214,7 +214,9 @@ class Reservation:
             self.host_addresses,
             claim,
         )
-        return assigned(network, self.driver, pool, address, explicit=family in self.wanted.addresses)
+        return assigned(
+            network, self.driver, pool, address, explicit=family in self.wanted.addresses
+        )
 
 
 def assigned(

@@ -205,7 +205,9 @@ class _Listening:
             self.silent.discard(number)
 
     def _failed(self, number: int, error: OSError) -> None:
-        self.errors[number] = KernelRefused("", error.errno or errno.EIO).during("ask the LAN for an address")
+        self.errors[number] = KernelRefused("", error.errno or errno.EIO).during(
+            "ask the LAN for an address"
+        )
         self.silent.discard(number)
 
 

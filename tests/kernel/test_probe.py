@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from tests.kernel.steps import CONFLICT, LAN, create, join, notes, refused, wait_until
-from tests.lab import Capture, Frame, Lab
+from tests.kernel.steps import CONFLICT, LAN, create, join, notes, refused
+from tests.lab import Frame, Lab
+from tests.lab.command import executable
 from tests.lab.stranger import ANSWER, PROBE, Stranger
 
 DUAL = (*LAN, "--subnet=fd00:9::/64", "--gateway=fd00:9::1", "-o", "probe=on")
 FIRST, SECOND, THIRD = "172.16.86.2", "172.16.86.3", "172.16.86.4"
 FIRST6, SECOND6 = "fd00:9::2", "fd00:9::3"
+PARTLY = 13
 TV = "02:00:5e:00:53:77"
 
 
@@ -110,3 +112,71 @@ def test_an_address_that_another_has(
     other = SECOND6 if ":" in address else SECOND
     assert any(one.startswith(f"{other}/") for one in target.addresses())
     assert len(taken(lab)) == 1
+
+
+def test_nobody_is_asked_where_that_is_off_or_the_parent_leads_nowhere(lab: Lab) -> None:
+    create(lab.host, "lan", *LAN)
+    create(lab.host, "asks", "--subnet=10.9.0.0/24", "-o", "parent=eth0", "-o", "share_parent=1",
+           "-o", "probe=on")  # fmt: skip
+    with lab.router.capture() as wire:
+        first = join(lab.host, lab.named(), "lan")
+        second = join(lab.host, lab.named(), "asks", "--no-probe")
+        wire.wait_for(said, count=2)
+        assert not wire.matching(probe_of(first.ip)) and not wire.matching(probe_of(second.ip))
+        lab.switch.cable(lab.host, False)
+        done = lab.host.macvnet("connect", "asks", lab.named().target).checked()
+    assert any("nobody was asked" in note and "no carrier" in note for note in notes(done))
+
+
+def test_a_batch_asks_for_all_at_once_and_others_do_not_wait(lab: Lab) -> None:
+    """At its rate, each address once where there are more than that."""
+    lab.config.write_text("arp_rate = 20\n")
+    create(lab.host, "lan", *LAN, "-o", "probe=on")
+    create(lab.host, "free", "--subnet=10.9.0.0/24", "-o", "parent=eth0", "-o", "share_parent=1")
+    targets = [lab.named() for _ in range(30)]
+    other = lab.named()
+    file = lab.folder / "batch"
+    file.write_text("".join(f"{target.target}\n" for target in targets))
+    with lab.router.capture() as wire, Stranger(lab.external().fd, SECOND, THIRD, mac=TV):
+        batch = lab.host.start(executable(), "connect", "--batch", str(file), "lan")
+        wire.wait_for(probe_of(FIRST))
+        lab.host.macvnet("connect", "free", other.target).checked()
+        # Whoever wants one of the same containers waits, and finds it connected.
+        again = lab.host.macvnet("connect", "lan", targets[0].target)
+        assert batch.wait(60) == 0
+        refused(again, CONFLICT, "connected")
+        sent = [f.time for f in wire if f.arp_op == 1 and f.arp_spa == "0.0.0.0" and f.src != TV]
+    assert len(sent) == 32
+    assert all(later - sooner > 0.95 for sooner, later in zip(sent, sent[20:], strict=False))
+    held = [target.addresses()[0] for target in targets]
+    assert len(set(held)) == 30 and not {f"{SECOND}/24", f"{THIRD}/24"} & set(held)
+    assert len(taken(lab)) == 2
+    assert not list((lab.state_dir / "locks").glob("lent-*"))
+    # What is asked for by name is asked for again; what nobody else has any more can be had.
+    lab.host.macvnet("connect", "--ip", SECOND, "lan", lab.named().target).checked()
+    assert len(taken(lab)) == 1
+    lab.host.macvnet("disconnect", "--all", "lan").checked()
+    lab.host.macvnet("rm", "lan").checked()
+    assert taken(lab) == []
+
+
+def test_restore_leaves_a_taken_address_to_who_has_it(lab: Lab) -> None:
+    create(lab.host, "lan", *LAN, "-o", "probe=on")
+    target = lab.named()
+    join(lab.host, target, "lan")
+    target.ip("link", "del", "eth0")
+    with Stranger(lab.external().fd, FIRST, mac=TV):
+        done = lab.host.macvnet("restore")
+    assert done.status == PARTLY and FIRST in done.stderr and TV in done.stderr
+    assert target.links() == ["lo"]
+    lab.host.macvnet("restore").checked()
+    assert target.addresses() == [f"{FIRST}/24"]
+
+
+@pytest.mark.needs("ipvlan")
+def test_ipvlan_asks_from_the_parent(lab: Lab) -> None:
+    create(lab.host, "lan", *LAN, "-d", "ipvlan", "-o", "probe=on")
+    with lab.router.capture() as wire, Stranger(lab.external().fd, FIRST, mac=TV):
+        joined = join(lab.host, lab.named(), "lan")
+        assert {f.src for f in wire.matching(probe_of(SECOND))} == {lab.host.mac("eth0")}
+    assert joined.addresses == [f"{SECOND}/24"]
