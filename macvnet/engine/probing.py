@@ -24,8 +24,9 @@ from macvnet.errors import Conflict, Exhausted, MacvnetError
 from macvnet.ipam import allocation, taken
 from macvnet.ipam.segment import lease_holder
 from macvnet.kernel import links
+from macvnet.kernel.frames import WINDOW_SECONDS
 from macvnet.kernel.links import LinkInfo
-from macvnet.kernel.probe import Ask, probe
+from macvnet.kernel.probe import PROBES, Ask, probe
 from macvnet.model import Assigned, Endpoint, Network
 from macvnet.store import Transaction
 
@@ -86,12 +87,17 @@ def settle(
     for network in {plan.network.id: plan.network for s in seats for plan in s.tentative}.values():
         expire_taken(ctx, network)
     waiting = list(seats)
+    crowded = False
     for _ in range(ROUNDS):
         asked = [(seat, plan) for seat in waiting for plan in seat.tentative if plan.awake]
         with ctx.lent(cookies):
+            if crowded:
+                # The rate is that of the parent, whatever round a frame belongs to.
+                time.sleep(WINDOW_SECONDS)
             answers = probe(
                 [ask(ctx, plan, seat.at) for seat, plan in asked], rate=ctx.settings.arp_rate
             )
+        crowded = PROBES * len(asked) > ctx.settings.arp_rate
         waiting = []
         for (seat, plan), answer in zip(asked, answers, strict=True):
             if seat.error is not None:
