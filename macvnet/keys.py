@@ -140,6 +140,14 @@ def applied_thing(key: str) -> tuple[str, str, str]:
     return file_id, kind, _whole(thing)
 
 
+def taken(pool_id: str, until: int | None = None, address: Address | None = None) -> str:
+    """Index: addresses of a pool that others on the LAN have, by the second they are let go in."""
+    base = f"taken/{pool_id}/"
+    if until is None or address is None:
+        return base
+    return f"{base}{until:012d}/{address.family}{address.key}"
+
+
 def _part(text: str) -> str:
     return text.replace("%", "%25").replace("/", "%2f")
 

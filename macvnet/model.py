@@ -22,6 +22,7 @@ RETURNING = "returning"
 
 DEFAULT_SEGMENT = "default"
 NULL = "null"
+AUTO, ON, OFF = "auto", "on", "off"
 IPAM_DRIVERS = ("default", NULL)
 
 
@@ -142,6 +143,8 @@ class LinkOptions(NamedTuple):
     announce_count: int = 3
     announce_interval: float = 1.0
     watch: bool = False
+    probe: str = AUTO
+    probe_interval: float = 0.1
 
     def to_json(self) -> dict[str, Any]:
         return self._asdict()
@@ -428,6 +431,7 @@ class EndpointRequest(NamedTuple):
     metric: int = 0
     routes: tuple[str, ...] = ()
     policy_routes: bool = False
+    no_probe: bool = False
 
 
 class Change(NamedTuple):

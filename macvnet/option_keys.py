@@ -15,6 +15,8 @@ COMMON: tuple[str, ...] = (
     "watch",
     "com.docker.network.advertise_addr_nmsgs",
     "com.docker.network.advertise_addr_ms",
+    "probe",
+    "probe_ms",
     "com.docker.network.enable_ipv4",
     "com.docker.network.enable_ipv6",
 )

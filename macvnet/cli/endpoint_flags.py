@@ -46,6 +46,7 @@ def endpoint_options() -> list[click.Option]:
             ["--policy-routes"],
             help="Answer what comes in on the interface from it, with a routing table of its own.",
         ),
+        Flag(["--no-probe"], help="Do not ask first whether another machine has the address."),
     ]
 
 

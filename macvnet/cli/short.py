@@ -53,6 +53,7 @@ _ENDPOINT = {
     "--metric": NUMBER,
     "--route": REPEATED,
     "--policy-routes": BOOLEAN,
+    "--no-probe": BOOLEAN,
 }
 _LISTS = {"--alias": LIST, "--driver-opt": LIST, "--link-local-ip": LIST}
 _NETWORKS = {"--network": REPEATED, "--net": REPEATED}

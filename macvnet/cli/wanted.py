@@ -40,6 +40,7 @@ def request(given: dict[str, Any]) -> EndpointRequest:
         metric=given["metric"],
         routes=given["route"],
         policy_routes=bool(given["policy_routes"]),
+        no_probe=bool(given.get("no_probe")),
     )
 
 
@@ -71,12 +72,16 @@ def wanted(
 ) -> tuple[tuple[str, EndpointRequest], ...]:
     """Pairs of network term and request; the term is "" for "the only network there is".
 
-    InvalidRequest for an unknown key, and for single flags beside several networks.
+    InvalidRequest for an unknown key, and for single flags beside several networks;
+    ``--no-probe`` is for all of them.
     """
     alone = request(given)
     if not networks:
         return (("", alone),) if alone != EndpointRequest() else ()
     parsed = tuple(_network(text) for text in networks)
+    if alone.no_probe:
+        parsed = tuple((term, own._replace(no_probe=True)) for term, own in parsed)
+        alone = alone._replace(no_probe=False)
     if alone == EndpointRequest():
         return parsed
     used = [flag for flag in FLAGS if given[flag[2:].replace("-", "_")]]

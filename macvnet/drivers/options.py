@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from macvnet.errors import InvalidRequest
-from macvnet.model import LinkOptions
+from macvnet.model import AUTO, OFF, ON, LinkOptions
 from macvnet.text import nearest, quoted
 
 TRUE = ("1", "t", "T", "TRUE", "true", "True")
@@ -17,6 +17,8 @@ FALSE = ("0", "f", "F", "FALSE", "false", "False")
 MTU_MIN, MTU_MAX = 68, 65535
 ANNOUNCE_COUNT_MAX = 3
 ANNOUNCE_MS_MIN, ANNOUNCE_MS_MAX = 100, 2000
+PROBE_MS_MIN, PROBE_MS_MAX = 50, 2000
+PROBE_WORDS = (AUTO, ON, OFF)
 NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 
 ENABLE_IPV4 = "com.docker.network.enable_ipv4"
@@ -29,6 +31,7 @@ WATCH = ("deny", "allow")
 WORDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("share_parent", "onlink", ENABLE_IPV4, ENABLE_IPV6), TRUE_FALSE),
     "watch": WATCH,
+    "probe": PROBE_WORDS,
 }
 """The words that the values of common keys take, of those that take no others."""
 
@@ -102,6 +105,10 @@ COMMON: dict[str, Reader] = {
     "com.docker.network.advertise_addr_ms": lambda key, value: {
         "announce_interval": number(key, value, ANNOUNCE_MS_MIN, ANNOUNCE_MS_MAX) / 1000
     },
+    "probe": lambda key, value: {"probe": choice("probe", key, value, PROBE_WORDS)},
+    "probe_ms": lambda key, value: {
+        "probe_interval": number(key, value, PROBE_MS_MIN, PROBE_MS_MAX) / 1000
+    },
     ENABLE_IPV4: _checked,
     ENABLE_IPV6: _checked,
 }
@@ -145,6 +152,8 @@ def words(options: LinkOptions, own: Mapping[str, str]) -> dict[str, str]:
         "watch": WATCH[options.watch],
         "com.docker.network.advertise_addr_nmsgs": str(options.announce_count),
         "com.docker.network.advertise_addr_ms": str(round(options.announce_interval * 1000)),
+        "probe": options.probe,
+        "probe_ms": str(round(options.probe_interval * 1000)),
     }
     if options.parent:
         found["parent"] = options.parent

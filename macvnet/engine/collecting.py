@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable
+from functools import partial
 
 from macvnet import chance, keys
 from macvnet.addresses import Address
@@ -90,6 +91,8 @@ def collect(ctx: Context, *, grace: float | None, dry_run: bool) -> tuple[Change
             changes += removals(network, endpoint)
         dead.append(endpoint)
     if not dry_run:
+        for network in lookup.networks(ctx.reader):
+            expire_taken(ctx, network)
         for endpoint in dead:
             # What is synced last is synced with all before it.
             roll_back(ctx, endpoint, durable=endpoint is dead[-1])
@@ -139,9 +142,12 @@ def make_way(ctx: Context, network: Network, addresses: Iterable[Address], mac: 
 def reclaim(ctx: Context, network: Network) -> bool:
     """A pool is exhausted: free the endpoint that has been dead longest; False if there is none.
 
-    Bare PIDs first, then dynamic leases of what may come back; never a lease
-    that was asked for, and none of an earlier boot before ``restore`` has run.
+    Before that, what others on the LAN were seen to have long ago. Bare PIDs first, then
+    dynamic leases of what may come back; never a lease that was asked for, and none of
+    an earlier boot before ``restore`` has run.
     """
+    if expire_taken(ctx, network):
+        return True
     dead = []
     for endpoint in _in_segment(ctx, network):
         if alive(ctx, endpoint):
@@ -167,6 +173,20 @@ def _is_kept(ctx: Context, network: Network, address: Address) -> bool:
     """Whether an address is reserved: it would not become free."""
     holder = lease_holder(ctx.reader, network.segment, address)
     return holder is not None and holder.kept is not None
+
+
+def expire_taken(ctx: Context, network: Network) -> bool:
+    """Let go of addresses that have been remembered long enough as another machine's; if any."""
+    found = False
+    for pool in network.pools:
+        if not ctx.reader.scan(keys.taken(pool.id), limit=1):
+            continue
+        from macvnet.ipam import taken
+
+        expire = partial(taken.expire, segment=network.segment, pool=pool.id, now=time.time())
+        while taken.due(ctx.reader, pool.id, time.time()):
+            found = bool(ctx.store.transact(expire, durable=False)) or found
+    return found
 
 
 def _in_segment(ctx: Context, network: Network) -> list[Endpoint]:

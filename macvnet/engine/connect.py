@@ -13,7 +13,7 @@ from macvnet.drivers import Driver, driver
 from macvnet.engine import endpoint_link, parent_search
 from macvnet.engine.collecting import make_way, reclaim, sweep_some
 from macvnet.engine.context import Context
-from macvnet.engine.joining import Joined, Joining, establish, record
+from macvnet.engine.joining import Joined, Joining, establish, prepare, probes, record
 from macvnet.engine.liveness import (
     alive,
     dies,
@@ -61,7 +61,8 @@ class Seat:
     """One target that is being connected: what it shall have, what it has by now.
 
     ``error`` is what kept it from being connected; then nothing is left of it.
-    ``recorded``: whether there are endpoints in its sandbox already.
+    ``recorded``: whether there are endpoints in its sandbox already. ``tentative``:
+    its endpoints, where the LAN is to be asked first whether their addresses are free.
     ``lo_down`` tells that the loopback link in the target is down. To be closed.
     """
 
@@ -70,6 +71,7 @@ class Seat:
         self.steps = steps
         self.undo = Undo(ctx.note)
         self.joined: list[Joined] = []
+        self.tentative: list[Joining] = []
         self.error: MacvnetError | None = None
         self.lo_down = False
         self.at = endpoint_link.inside(ctx, target)
@@ -196,6 +198,15 @@ def join(ctx: Context, seats: Sequence[Seat], *, together: bool = False) -> None
             for seat, reserved in _reserve(ctx, host, seats):
                 with seat.trying():
                     _establish(ctx, host, seat, reserved)
+        if tentative := [seat for seat in seats if seat.tentative and seat.error is None]:
+            from macvnet.engine import probing
+
+            cookies = [seat.sandbox.cookie for seat in seats]
+            probing.settle(ctx, tentative, host.addresses, cookies)
+            for seat in tentative:
+                if seat.error is None:
+                    with seat.trying():
+                        _establish_all(ctx, seat, seat.tentative)
         if together and any(seat.error is not None for seat in seats):
             undo.back()
         done = [joined for seat in seats for joined in seat.joined]
@@ -260,9 +271,8 @@ def _establish(
     seat: Seat,
     reserved: Sequence[tuple[Network, Endpoint]],
 ) -> None:
-    members = members_of(ctx.store, seat.sandbox.key) if seat.recorded else []
-    for step, (network, endpoint) in zip(seat.steps, reserved, strict=True):
-        plan = Joining(
+    plans = [
+        Joining(
             step.driver,
             network,
             endpoint,
@@ -270,8 +280,31 @@ def _establish(
             step.wanted.ifname,
             step.wanted.sysctls,
         )
+        for step, (network, endpoint) in zip(seat.steps, reserved, strict=True)
+    ]
+    asked = [
+        not step.wanted.request.no_probe and probes(ctx, plan)
+        for step, plan in zip(seat.steps, plans, strict=True)
+    ]
+    if any(asked):
+        members = _members(ctx, seat)
+        seat.tentative = [
+            prepare(ctx, plan, members, seat.at, seat.undo) if ask else plan
+            for plan, ask in zip(plans, asked, strict=True)
+        ]
+    else:
+        _establish_all(ctx, seat, plans)
+
+
+def _members(ctx: Context, seat: Seat) -> list[tuple[Network, Endpoint]]:
+    return members_of(ctx.store, seat.sandbox.key) if seat.recorded else []
+
+
+def _establish_all(ctx: Context, seat: Seat, plans: Sequence[Joining]) -> None:
+    members = _members(ctx, seat)
+    for plan in plans:
         joined = establish(ctx, plan, members, seat.at, seat.undo)
-        members.append((network, joined.endpoint))
+        members.append((plan.network, joined.endpoint))
         seat.joined.append(joined)
     flags = seat.at.netlink.flags("lo")
     seat.lo_down = flags is not None and not flags & links.IFF_UP

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,8 @@ class Context:
         self._netlink: Rtnetlink | None = None
         self._checked = False
         self._noted: set[str] = set()
+        self._locks: dict[str, int] = {}
+        self.real_links: dict[int, bool] = {}
         # When this command stops waiting for namespaces to be gone (time.monotonic).
         self.dying_until: float | None = None
 
@@ -160,8 +162,10 @@ class Context:
             ) from None
         try:
             self._take(fd)
+            self._locks[name] = fd
             yield
         finally:
+            self._locks.pop(name, None)
             fcntl.flock(fd, fcntl.LOCK_UN)
             os.close(fd)
 
@@ -195,11 +199,86 @@ class Context:
 
     @contextmanager
     def sandbox_locks(self, cookies: Iterable[int]) -> Iterator[None]:
-        """The same for several sandboxes: taken in one order, so that nobody waits for another."""
-        with ExitStack() as stack:
-            for slot in sorted({cookie % LOCK_SLOTS for cookie in cookies}):
-                stack.enter_context(self._locked(f"sandbox-{slot:02x}"))
-            yield
+        """The same for several sandboxes: taken in one order, so that nobody waits for another.
+
+        Whose holder has lent its locks (``lent``) is waited for without holding any.
+        """
+        wanted = sorted(set(cookies))
+        while True:
+            with ExitStack() as stack:
+                for name in _slots(wanted):
+                    stack.enter_context(self._locked(name))
+                away = self._lent_by_another(wanted)
+                if away is None:
+                    yield
+                    return
+            try:
+                self._take(away)
+            finally:
+                os.close(away)
+
+    @contextmanager
+    def lent(self, cookies: Iterable[int]) -> Iterator[None]:
+        """The locks of these sandboxes, which this command holds, are free inside the block.
+
+        Locks are shared by many sandboxes; of these here nobody gets hold all the
+        same: a file for each, all of them one that is locked, says so.
+        """
+        from macvnet.engine.undo import uninterrupted
+
+        wanted = sorted(set(cookies))
+        marks = [self._mark(cookie) for cookie in wanted]
+        fd = -1
+        try:
+            try:
+                fd = os.open(marks[0], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                for mark in marks[1:]:
+                    os.link(marks[0], mark)
+            except OSError as error:
+                raise StoreError(
+                    f"cannot lock {marks[0]}: {error.strerror}",
+                    f"ls -ld {self.settings.state_dir}",
+                ) from None
+            for name in _slots(wanted):
+                fcntl.flock(self._locks[name], fcntl.LOCK_UN)
+            try:
+                yield
+            finally:
+                # What is undone on the way out is undone under the locks.
+                with uninterrupted():
+                    for name in _slots(wanted):
+                        self._take(self._locks[name])
+        finally:
+            if fd >= 0:
+                for mark in marks:
+                    with suppress(FileNotFoundError):
+                        os.unlink(mark)
+                os.close(fd)
+
+    def _mark(self, cookie: int) -> str:
+        return os.path.join(self.settings.state_dir, LOCKS, f"lent-{cookie:016x}")
+
+    def _lent_by_another(self, cookies: Iterable[int]) -> int | None:
+        """The file that says that one of the sandboxes is lent, open; None where none is."""
+        for cookie in cookies:
+            try:
+                fd = os.open(self._mark(cookie), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            except FileNotFoundError:
+                continue
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return fd
+            # Its command died.
+            os.unlink(self._mark(cookie))
+            os.close(fd)
+        return None
+
+
+def _slots(cookies: Iterable[int]) -> list[str]:
+    """The names of the locks that sandboxes have, in the order in which they are taken."""
+    return [f"sandbox-{slot:02x}" for slot in sorted({each % LOCK_SLOTS for each in cookies})]
 
 
 def holder(status: os.stat_result) -> str:

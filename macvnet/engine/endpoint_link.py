@@ -108,14 +108,40 @@ def lowest_free_name(at: Inside, taken: Container[str] = ()) -> str:
     return name
 
 
+def wake(network: Network, endpoint: Endpoint, name: str, at: Inside) -> None:
+    """Set the link up without an address: it speaks nothing but what is sent from it by hand.
+
+    Its IPv6 is off, so that no router advertisement gives it an address meanwhile.
+    """
+    with entered(at.target.namespace):
+        sysctl.write("ipv6", name, "disable_ipv6", "1", at.netlink.tell)
+    _take_mac(endpoint, name, at)
+    _set_up(network, endpoint, name, at)
+
+
+def _take_mac(endpoint: Endpoint, name: str, at: Inside) -> None:
+    """Passthru: the kernel ignores the MAC that was given when the link was made."""
+    if not endpoint.parent_mac or endpoint.mac == endpoint.parent_mac:
+        return
+    try:
+        at.netlink.change(links.change(endpoint.ifindex, name, address=endpoint.mac))
+    except NetlinkError as error:
+        raise error.during(f"give {name} in {at.target.owner} its MAC") from None
+
+
 def configure(
     network: Network,
     endpoint: Endpoint,
     name: str,
     endpoint_sysctls: tuple[tuple[str, str, str], ...],
     at: Inside,
+    *,
+    awake: bool = False,
 ) -> None:
-    """Give the link its MAC (passthru), sysctls and addresses, and set it up."""
+    """Give the link its MAC (passthru), sysctls and addresses, and set it up.
+
+    ``awake``: it has its MAC and is up already, from ``wake``.
+    """
     wants_ipv6 = network.ipv6
     with entered(at.target.namespace):
         written = True
@@ -137,9 +163,9 @@ def configure(
                     "the kernel has no such key",
                     f"ls /proc/sys/net/{family}/conf/{name}",
                 )
+    if not awake:
+        _take_mac(endpoint, name, at)
     try:
-        if endpoint.parent_mac and endpoint.mac != endpoint.parent_mac:
-            at.netlink.change(links.change(endpoint.ifindex, name, address=endpoint.mac))
         for assigned in endpoint.addresses:
             at.netlink.change(
                 addressing.add_address(endpoint.ifindex, name, assigned.address, assigned.prefixlen)
@@ -157,7 +183,8 @@ def configure(
             )
     except NetlinkError as error:
         raise error.during(f"put an address on {name} in {at.target.owner}") from None
-    _set_up(network, endpoint, name, at)
+    if not awake:
+        _set_up(network, endpoint, name, at)
 
 
 def _set_up(network: Network, endpoint: Endpoint, name: str, at: Inside) -> None:

@@ -20,13 +20,19 @@ from macvnet.kernel import addressing, links
 from macvnet.kernel.addressing import ROUTE_PROTOCOL, RouteInfo
 from macvnet.kernel.announce import Item
 from macvnet.kernel.links import LinkInfo
-from macvnet.model import JOINED, PLAIN, Endpoint, Network, Parent
+from macvnet.model import AUTO, JOINED, OFF, PLAIN, Endpoint, Network, Parent
 from macvnet.records import NamedTuple
 from macvnet.store import Transaction
 
+UNREAL_KINDS = ("veth", "dummy", "macvlan", "macvtap", "ipvlan", "ipvtap", "tun", "vxlan", "ifb")
+"""Kinds of links that lead no further than this machine, or through something else of its."""
+
 
 class Joining(NamedTuple):
-    """A reserved endpoint, and what its link is to be. ``ifname`` "": the next ethN."""
+    """A reserved endpoint, and what its link is to be. ``ifname`` "": the next ethN.
+
+    ``awake``: the link is there and up, without addresses (``prepare``).
+    """
 
     driver: Driver
     network: Network
@@ -34,6 +40,7 @@ class Joining(NamedTuple):
     parent: LinkInfo
     ifname: str
     sysctls: tuple[tuple[str, str, str], ...]
+    awake: bool = False
 
 
 class Joined(NamedTuple):
@@ -47,6 +54,60 @@ class Joined(NamedTuple):
     parent: Parent
     item: Item | None
     notes: list[str]
+
+
+def probes(ctx: Context, plan: Joining) -> bool:
+    """Whether the LAN is asked for the endpoint's addresses before they are used.
+
+    "auto": where the parent is a real link, and not something between namespaces.
+    """
+    link = plan.network.link
+    if link.probe == OFF or plan.driver.announces_from_parent(link) is None:
+        return False
+    if not (plan.endpoint.addresses or plan.endpoint.link_local):
+        return False
+    if link.probe == AUTO and plan.parent.kind in UNREAL_KINDS:
+        return False
+    from macvnet.engine import probing
+
+    if link.probe == AUTO and not probing.is_real(ctx, plan.parent):
+        return False
+    if not plan.parent.carrier:
+        ctx.note_once(
+            f"nobody was asked whether an address is taken: {plan.parent.name} has no carrier"
+        )
+        return False
+    return True
+
+
+def prepare(
+    ctx: Context,
+    plan: Joining,
+    members: Sequence[tuple[Network, Endpoint]],
+    at: Inside,
+    undo: Undo,
+) -> Joining:
+    """Make the link and set it up without addresses, so that they can be asked for from it."""
+    routes = routes_of(members, plan.endpoint, at)
+    refuse_overlap(plan.network, plan.endpoint, routes, at)
+    made = _make(ctx, plan, at, undo)
+    endpoint_link.wake(plan.network, made, made.ifname, at)
+    return plan._replace(endpoint=made, awake=True)
+
+
+def _make(ctx: Context, plan: Joining, at: Inside, undo: Undo) -> Endpoint:
+    """The endpoint with its link made and named."""
+    endpoint = plan.endpoint
+    # Before it is made: a signal may come when it is there and nobody has been told.
+    undo.push(
+        f"the link of {endpoint.owner}",
+        lambda: endpoint_link.remove_tagged(plan.driver, endpoint, at),
+    )
+    ifindex = endpoint_link.make(ctx, plan.driver, plan.network, endpoint, plan.parent, at)
+    name = endpoint_link.name_it(endpoint, ifindex, plan.ifname, at)
+    return endpoint._replace(
+        ifname=name, ifindex=ifindex, mac=endpoint.mac or plan.parent.mac, state=JOINED
+    )
 
 
 def establish(
@@ -64,17 +125,8 @@ def establish(
     assert network.parent is not None
     routes = routes_of(members, endpoint, at)
     refuse_overlap(network, endpoint, routes, at)
-    # Before it is made: a signal may come when it is there and nobody has been told.
-    undo.push(
-        f"the link of {endpoint.owner}",
-        lambda: endpoint_link.remove_tagged(plan.driver, endpoint, at),
-    )
-    ifindex = endpoint_link.make(ctx, plan.driver, network, endpoint, plan.parent, at)
-    name = endpoint_link.name_it(endpoint, ifindex, plan.ifname, at)
-    made = endpoint._replace(
-        ifname=name, ifindex=ifindex, mac=endpoint.mac or plan.parent.mac, state=JOINED
-    )
-    endpoint_link.configure(network, made, name, plan.sysctls, at)
+    made = endpoint if plan.awake else _make(ctx, plan, at, undo)
+    endpoint_link.configure(network, made, made.ifname, plan.sysctls, at, awake=plan.awake)
     defaults = [route for route in routes if route.destination is None]
     notes = _elect(members, (network, made), defaults, at, undo)
     if network.shim:
@@ -86,7 +138,7 @@ def establish(
 
         made = endpoint_routes.apply(network, made, at, undo)
     parent = as_parent(ctx, network.parent, plan.parent)
-    item = _announcement(ctx, plan.driver, network, made, plan.parent, at)
+    item = announcement(ctx, plan.driver, network, made, plan.parent, at)
     return Joined(network, made, parent, item, notes)
 
 
@@ -156,7 +208,7 @@ def _elect(
     return election.carry_out(election.decide(standing, defaults), at, taken, endpoint_id)
 
 
-def _announcement(
+def announcement(
     ctx: Context, kind: Driver, network: Network, endpoint: Endpoint, parent: LinkInfo, at: Inside
 ) -> Item | None:
     from_parent = kind.announces_from_parent(network.link)

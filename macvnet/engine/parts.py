@@ -9,7 +9,7 @@ PART = 256
 
 FILES_EACH = 3
 FILES_BESIDES = 160
-"""Open files of one container (namespace, socket, one more for a moment) and of the rest: locks,
+"""Open files of one container (namespace, socket, one more for a while) and of the rest: locks,
 the state, what the caller left open."""
 
 

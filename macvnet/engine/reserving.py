@@ -19,7 +19,7 @@ from macvnet.errors import Conflict, NotFound
 from macvnet.ipam import allocation
 from macvnet.ipam.segment import lease_holder
 from macvnet.kernel.links import LinkInfo
-from macvnet.model import ACTIVE, RESERVED, Assigned, Endpoint, Network, Owner, SandboxId
+from macvnet.model import ACTIVE, RESERVED, Assigned, Endpoint, Network, Owner, Pool, SandboxId
 from macvnet.store import KeyTaken, Transaction
 
 if TYPE_CHECKING:
@@ -215,10 +215,18 @@ class Reservation:
             self.host_addresses,
             claim,
         )
-        explicit = family in self.wanted.addresses
-        routed = not network.isolated and not self.driver.routes_on_link(network.link)
-        gateway = pool.gateway if routed else None
-        return Assigned(pool.id, address, pool.subnet.prefixlen, gateway, pool.onlink, explicit)
+        return assigned(
+            network, self.driver, pool, address, explicit=family in self.wanted.addresses
+        )
+
+
+def assigned(
+    network: Network, driver: Driver, pool: Pool, address: Address, *, explicit: bool
+) -> Assigned:
+    """What an endpoint has with an address of a pool."""
+    routed = not network.isolated and not driver.routes_on_link(network.link)
+    gateway = pool.gateway if routed else None
+    return Assigned(pool.id, address, pool.subnet.prefixlen, gateway, pool.onlink, explicit)
 
 
 def refuse_held(
@@ -226,9 +234,16 @@ def refuse_held(
 ) -> None:
     """An address that another target has: named as the user knows it, not by its endpoint.
 
-    One that is only kept, under ``claim``, is not another's.
+    One that is only kept, under ``claim``, is not another's. What is only remembered as
+    another machine's is let go: who asks for it by name may know better, and it is asked
+    for again.
     """
     holder = lease_holder(tx, network.segment, wanted)
+    if holder is not None and holder.mac:
+        from macvnet.ipam import taken
+
+        taken.let_go(tx, network.segment, wanted)
+        return
     if holder and holder.kept and not holder.endpoint and holder.kept != claim:
         network_id, owner = holder.kept
         kept_in = tx.get(keys.network(network_id))

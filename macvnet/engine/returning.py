@@ -10,7 +10,7 @@ from macvnet.drivers import driver
 from macvnet.engine import endpoint_link, lookup, parent_search
 from macvnet.engine.connect import refuse_host
 from macvnet.engine.context import Context
-from macvnet.engine.joining import Joining, establish, record
+from macvnet.engine.joining import Joining, establish, prepare, probes, record
 from macvnet.engine.liveness import alive, finish_unfinished, members_of
 from macvnet.engine.requests import SYSCTLS_OPTION, endpoint_sysctls
 from macvnet.engine.undo import Undo
@@ -73,7 +73,13 @@ def bring_back(ctx: Context, network: Network, endpoint: Endpoint, target: Targe
                 _free_name(ctx, endpoint, at),
                 endpoint_sysctls(endpoint.driver_options.get(SYSCTLS_OPTION, "")),
             )
-            joined = establish(ctx, plan, members_of(ctx.store, sandbox.key), at, undo)
+            members = members_of(ctx.store, sandbox.key)
+            if probes(ctx, plan):
+                from macvnet.engine.probing import refuse_taken
+
+                plan = prepare(ctx, plan, members, at, undo)
+                refuse_taken(ctx, plan, at)
+            joined = establish(ctx, plan, members, at, undo)
             record(ctx, [joined])
             announce([joined.item] if joined.item else [], rate=ctx.settings.arp_rate)
     return True

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from macvnet import keys
 from macvnet.addresses import Address, Interval
 from macvnet.errors import Conflict
+from macvnet.ipam import taken
 from macvnet.ipam.allocation import give_back, take
 from macvnet.ipam.plan import PoolPlan, subtract
 from macvnet.ipam.runs import OpenRuns
@@ -100,6 +101,10 @@ def uninstall_pools(store: Store, segment: str, network: Network) -> None:
         _unregister(tx, segment, pool)
 
     for pool in network.pools:
+        if store.scan(keys.taken(pool.id), limit=1):
+            forget = partial(taken.expire, segment=segment, pool=pool.id, now=None)
+            while store.transact(forget, durable=False):
+                pass
         while store.transact(partial(_forget_runs, pool=pool), durable=False):
             pass
     reservations = [

@@ -82,11 +82,13 @@ class Reservation(NamedTuple):
 
 
 class Holder(NamedTuple):
-    """Who holds an address: an endpoint, an owner it is kept for, or the networks that reserved it.
+    """Who holds an address: an endpoint, an owner it is kept for, the networks that reserved it,
 
-    ``pool`` and ``subnet`` say which pool an endpoint or an owner has it from.
-    ``kept`` is the claim (network's ID, owner) of a ``macvnet reserve``; it
-    stays when the endpoint that has the address leaves.
+    or another machine. ``pool`` and ``subnet`` say which pool an endpoint or an
+    owner has it from, or met the machine in. ``kept`` is the claim (network's ID,
+    owner) of a ``macvnet reserve``; it stays when the endpoint that has the
+    address leaves. ``mac`` is that machine's, ``until`` how long it is remembered
+    (seconds since the epoch).
     """
 
     endpoint: str = ""
@@ -94,6 +96,8 @@ class Holder(NamedTuple):
     subnet: Subnet | None = None
     reserved: tuple[Reservation, ...] = ()
     kept: tuple[str, str] | None = None
+    mac: str = ""
+    until: int = 0
 
     @property
     def leased(self) -> bool:
@@ -104,6 +108,9 @@ class Holder(NamedTuple):
         if self.leased:
             leased = {"endpoint": self.endpoint, "pool": self.pool, "subnet": str(self.subnet)}
             return {**leased, "kept": list(self.kept)} if self.kept else leased
+        if self.mac:
+            where = {"pool": self.pool, "subnet": str(self.subnet)}
+            return {"mac": self.mac, "until": self.until, **where}
         return {"reserved": [list(reservation) for reservation in self.reserved]}
 
     @classmethod
@@ -116,11 +123,16 @@ class Holder(NamedTuple):
                 Subnet.parse(data["subnet"]),
                 kept=(kept[0], kept[1]) if kept else None,
             )
+        if "mac" in data:
+            subnet = Subnet.parse(data["subnet"])
+            return cls("", data["pool"], subnet, mac=data["mac"], until=data["until"])
         return cls(reserved=tuple(Reservation(*item) for item in data["reserved"]))
 
     def __str__(self) -> str:
         if self.kept and not self.endpoint:
             return f"the reservation for {self.kept[1]}"
+        if self.mac:
+            return f"another machine, with the MAC {self.mac}"
         return f"endpoint {self.endpoint[:12]}" if self.endpoint else str(self.reserved[0])
 
 

@@ -1,6 +1,6 @@
 """Telling the neighbours where an address now is: gratuitous ARP and unsolicited NA.
 
-Knows the frames, their pace, and how the later ones are sent by a process that
+Knows how many frames there are, and how the later ones are sent by a process that
 nobody waits for; must not know networks or records. Nothing here ever fails a
 command: an announcement that cannot be sent is one that is not sent.
 
@@ -12,38 +12,23 @@ cookie proves that it is still the one that was meant.
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import struct
 import time
-from collections import deque
 from collections.abc import Iterable, Sequence
 
 from macvnet import sockets
 from macvnet.addresses import IPV4, Address
 from macvnet.errors import MacvnetError
-from macvnet.kernel import detached
+from macvnet.kernel import detached, packets
+from macvnet.kernel.frames import Due, gratuitous_arp, mac_bytes, paced, unsolicited_na
 from macvnet.kernel.namespaces import Namespace, entered, socket_cookie
 from macvnet.kernel.rtnetlink import SIOCGIFNAME
 from macvnet.records import NamedTuple
 
-BROADCAST = b"\xff" * 6
-ALL_NODES_MAC = bytes.fromhex("333300000001")
-ALL_NODES = bytes.fromhex("ff020000000000000000000000000001")
-ETH_ARP = 0x0806
-ETH_IPV6 = 0x86DD
-ICMPV6 = 58
-NEIGHBOUR_ADVERTISEMENT = 136
-OVERRIDE = 0x20000000
-TARGET_LINK_LAYER = 2
-
 PROCESS_NAME = "macvnet-arp"
 """What ps shows of the process that sends the later frames."""
-
-WINDOW_SECONDS = 1.05
-"""Time in which at most ``rate`` frames go out: a little over a second, since the
-switch that counts them has a clock and a jitter of its own."""
 
 
 class Item(NamedTuple):
@@ -64,14 +49,6 @@ class Item(NamedTuple):
     count: int = 3  # type: ignore[assignment]  # hides tuple.count, which nobody asks of an item
     interval: float = 1.0
     endpoint: tuple[Namespace, int] | None = None
-
-
-class Planned(NamedTuple):
-    """A frame of item number ``item``, ``delay`` seconds after the first one of all."""
-
-    delay: float
-    item: int
-    frame: bytes
 
 
 class _Place(NamedTuple):
@@ -105,84 +82,28 @@ def announce(items: Iterable[Item], *, rate: int = 10) -> None:
         return
 
 
-def schedule(items: Sequence[Item], rate: int) -> list[Planned]:
+def schedule(items: Sequence[Item], rate: int) -> list[Due]:
     """Every frame with its time, in order: never more than ``rate`` in a window per parent."""
-    wanted = sorted(
+    return paced(
         (
-            (burst * item.interval, number, frame)
+            Due(burst * item.interval, number, frame, item.parent)
             for number, item in enumerate(items)
             for burst in range(item.count)
             for frame in frames_of(item)
         ),
-        key=lambda due: due[0],
+        rate,
     )
-    recent: dict[str, deque[float]] = {}
-    planned = []
-    for due, number, frame in wanted:
-        sent = recent.setdefault(items[number].parent, deque(maxlen=max(1, rate)))
-        at = max(due, sent[-1]) if sent else due
-        if len(sent) == sent.maxlen:
-            at = max(at, sent[0] + WINDOW_SECONDS)
-        sent.append(at)
-        planned.append(Planned(at, number, frame))
-    planned.sort(key=lambda one: one.delay)
-    return planned
 
 
 def frames_of(item: Item) -> list[bytes]:
     """One frame for each address; none without a MAC."""
-    try:
-        mac = bytes.fromhex(item.mac.replace(":", ""))
-    except ValueError:
-        return []
-    if len(mac) != 6:
+    mac = mac_bytes(item.mac)
+    if mac is None:
         return []
     return [
         gratuitous_arp(mac, address) if address.family == IPV4 else unsolicited_na(mac, address)
         for address in item.addresses
     ]
-
-
-def gratuitous_arp(mac: bytes, address: Address) -> bytes:
-    """An ARP announcement (RFC 5227 2.3) in the form that Docker 29 sends: a request."""
-    return (
-        BROADCAST
-        + mac
-        + struct.pack("!HHHBBH", ETH_ARP, 1, 0x0800, 6, 4, 1)
-        + mac
-        + address.packed
-        + bytes(6)
-        + address.packed
-    )
-
-
-def unsolicited_na(mac: bytes, address: Address) -> bytes:
-    """An unsolicited neighbour advertisement to all nodes (RFC 4861 7.2.6), override set."""
-    source = address.packed
-    option = struct.pack("!BB", TARGET_LINK_LAYER, 1) + mac
-    body = struct.pack("!I", OVERRIDE) + source + option
-    length = 4 + len(body)
-    pseudo = source + ALL_NODES + struct.pack("!II", length, ICMPV6)
-    head = struct.pack("!BB", NEIGHBOUR_ADVERTISEMENT, 0)
-    checksum = _checksum(pseudo + head + b"\0\0" + body)
-    header = struct.pack("!IHBB", 6 << 28, length, ICMPV6, 255) + source + ALL_NODES
-    return (
-        ALL_NODES_MAC
-        + mac
-        + struct.pack("!H", ETH_IPV6)
-        + header
-        + head
-        + struct.pack("!H", checksum)
-        + body
-    )
-
-
-def _checksum(data: bytes) -> int:
-    """The Internet checksum (RFC 1071) of an even number of bytes; 0 is sent as it is."""
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
 
 
 def _places(item: Item) -> tuple[_Place, ...]:
@@ -198,7 +119,6 @@ class _Sender:
 
     def __init__(self, places: list[tuple[_Place, ...]]) -> None:
         self._places = places
-        self._libc = ctypes.CDLL(None, use_errno=True)
         self.gone: set[int] = set()
         self.used: list[sockets.socket] = []
 
@@ -235,11 +155,7 @@ class _Sender:
         """A packet socket on the link. Protocol 0: it receives nothing."""
         opened = _socket_at(place, sockets.AF_PACKET, sockets.SOCK_RAW)
         try:
-            # By index, not by name as Python's own bind has it: names change.
-            address = struct.pack("=HHiHBB8x", sockets.AF_PACKET, 0, place.ifindex, 0, 0, 0)
-            if self._libc.bind(opened.fileno(), address, len(address)) != 0:
-                number = ctypes.get_errno()
-                raise OSError(number, os.strerror(number))
+            packets.bind(opened, place.ifindex)
         except BaseException:
             opened.close()
             raise
@@ -259,7 +175,7 @@ def _socket_at(place: _Place, family: int, kind: int) -> sockets.socket:
     return opened
 
 
-def _leave(sender: _Sender, frames: list[Planned], began: float) -> None:
+def _leave(sender: _Sender, frames: list[Due], began: float) -> None:
     """Send the rest from a process that nobody has to wait for.
 
     Closing a packet socket waits for the kernel's other readers (an RCU grace
@@ -284,7 +200,7 @@ def _leave(sender: _Sender, frames: list[Planned], began: float) -> None:
         os.close(tell)
 
 
-def _pace(sender: _Sender, frames: list[Planned], began: float) -> None:
+def _pace(sender: _Sender, frames: list[Due], began: float) -> None:
     for number, planned in enumerate(frames):
         if planned.item in sender.gone:
             continue

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from macvnet import sockets
 from macvnet.addresses import IPV4, Address
 from macvnet.errors import MacvnetError
-from macvnet.kernel.announce import BROADCAST, ETH_ARP
+from macvnet.kernel.frames import BROADCAST, ETH_ARP
 from macvnet.kernel.namespaces import Namespace, entered
 from macvnet.records import NamedTuple
 

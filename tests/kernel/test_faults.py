@@ -97,6 +97,9 @@ DEAD = (
 SCRIPTS = {
     "create": Script((), NET, ("rm n",)),
     "connect": Script((NET,), CONNECT, (DISCONNECT, "rm n")),
+    "connect-probed": Script(
+        ([*NET, "-o", "probe=on", "-o", "probe_ms=50"],), CONNECT, (DISCONNECT, "rm n")
+    ),
     "attach": Script((NET, [*SHARE, "m"]), BOTH, ("detach TARGET", "rm n m")),
     "attach-many": Script((NET, [*SHARE, "m"]), [*BOTH, "--atomic"], ("detach TARGET", "rm n m")),
     "detach-many": Script((NET, CONNECT), "detach --atomic TARGET".split(), ("rm n",)),

@@ -8,7 +8,8 @@ import struct
 import pytest
 
 from macvnet.addresses import Address
-from macvnet.kernel.announce import WINDOW_SECONDS, Item, announce, frames_of, schedule
+from macvnet.kernel.announce import Item, announce, frames_of, schedule
+from macvnet.kernel.frames import WINDOW_SECONDS
 from macvnet.kernel.namespaces import Namespace
 
 # What Linux itself sends with net.ipv4.conf.*.arp_notify and net.ipv6.conf.*.ndisc_notify,

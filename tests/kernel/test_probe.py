@@ -1,0 +1,182 @@
+"""Nobody else's address is used: who was asked what, when, and what follows from the answer."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from typing import Any
+
+import pytest
+
+from tests.kernel.steps import CONFLICT, LAN, create, join, notes, refused
+from tests.lab import Frame, Lab
+from tests.lab.command import executable
+from tests.lab.stranger import ANSWER, PROBE, Stranger
+
+DUAL = (*LAN, "--subnet=fd00:9::/64", "--gateway=fd00:9::1", "-o", "probe=on")
+FIRST, SECOND, THIRD = "172.16.86.2", "172.16.86.3", "172.16.86.4"
+FIRST6, SECOND6 = "fd00:9::2", "fd00:9::3"
+PARTLY = 13
+TV = "02:00:5e:00:53:77"
+
+
+def probe_of(address: str) -> Any:
+    """Whether a frame asks for an address without saying who asks."""
+    return lambda frame: (
+        (frame.arp_op == 1 and frame.arp_spa == "0.0.0.0" and frame.arp_tpa == address)
+        or (frame.icmp_type == 135 and frame.ip_src == "::" and frame.nd_target == address)
+    )
+
+
+def said(frame: Frame) -> bool:
+    """Whether a frame announces an address."""
+    return frame.gratuitous_arp or frame.unsolicited_na
+
+
+def taken(lab: Lab) -> list[str]:
+    connection = sqlite3.connect(f"file:{lab.state_dir}/state.db?mode=ro", uri=True)
+    try:
+        return [key for (key,) in connection.execute("SELECT key FROM kv WHERE key GLOB 'taken/*'")]
+    finally:
+        connection.close()
+
+
+def keys(lab: Lab) -> set[str]:
+    connection = sqlite3.connect(f"file:{lab.state_dir}/state.db?mode=ro", uri=True)
+    try:
+        return {key for (key,) in connection.execute("SELECT key FROM kv WHERE key <> ''")}
+    finally:
+        connection.close()
+
+
+def test_three_probes_of_each_family_from_the_endpoint_then_the_announcement(lab: Lab) -> None:
+    create(lab.host, "lan", *DUAL)
+    target = lab.named()
+    with lab.router.capture() as wire:
+        began = time.monotonic()
+        joined = join(lab.host, target, "lan")
+        took = time.monotonic() - began
+        wire.wait_for(said, count=2)
+    assert took > 0.35
+    assert joined.addresses == [f"{FIRST}/24", f"{FIRST6}/64"]
+    for address in (FIRST, FIRST6):
+        sent = wire.matching(probe_of(address))
+        assert [frame.src for frame in sent] == [joined.mac] * 3
+        assert sent[1].time - sent[0].time > 0.09 and sent[2].time - sent[1].time > 0.09
+        # The three are over before the address is used; both families share the time.
+        first = next(f.time for f in wire if said(f) and address in (f.arp_spa, f.nd_target))
+        assert first - sent[2].time > 0.14
+    [solicited, *_] = wire.matching(probe_of(FIRST6))
+    assert (solicited.ip_dst, solicited.dst) == ("ff02::1:ff00:2", "33:33:ff:00:00:02")
+    assert solicited.ttl == 255
+    everything = [frame for frame in wire if frame.src == joined.mac]
+    assert all(probe_of(address)(everything[n]) for n, address in enumerate((FIRST, FIRST6)))
+    assert target.sysctl("net/ipv6/conf/eth0/disable_ipv6") == "0"
+    assert not any(info.get("tentative") for info in target.address_info() if "fd00" in str(info))
+
+
+@pytest.mark.parametrize(
+    ("address", "how", "mac", "delay"),
+    [
+        (FIRST, ANSWER, TV, 0.0),
+        (FIRST, ANSWER, TV, 0.25),
+        (FIRST, ANSWER, "", 0.0),
+        (FIRST, PROBE, TV, 0.0),
+        (FIRST6, ANSWER, "", 0.0),
+        (FIRST6, PROBE, TV, 0.25),
+    ],
+)
+def test_an_address_that_another_has(
+    lab: Lab, address: str, how: str, mac: str, delay: float
+) -> None:
+    create(lab.host, "lan", *DUAL)
+    target = lab.named()
+    before, host = keys(lab), lab.host.snapshot()
+    flag = "--ip6" if ":" in address else "--ip"
+    stranger = lab.external()
+    with (
+        Stranger(stranger.fd, address, how=how, mac=mac, delay=delay),
+        stranger.capture() as wire,
+    ):
+        asked = lab.host.macvnet("connect", flag, address, "lan", target.target)
+        hint = refused(asked, CONFLICT, address, f"with the MAC {mac}")
+        assert flag in hint
+        assert keys(lab) == before and target.links() == ["lo"]
+        assert host.changes(lab.host.snapshot()) == []
+        assert not wire.matching(lambda f: said(f) and not f.outgoing)
+        done = lab.host.macvnet("connect", "lan", target.target).checked()
+    [note] = [note for note in notes(done) if "lo is down" not in note]
+    assert address in note and f"with the MAC {mac}" in note
+    assert f"{address}/" not in " ".join(target.addresses())
+    other = SECOND6 if ":" in address else SECOND
+    assert any(one.startswith(f"{other}/") for one in target.addresses())
+    assert len(taken(lab)) == 1
+
+
+def test_nobody_is_asked_where_that_is_off_or_the_parent_leads_nowhere(lab: Lab) -> None:
+    create(lab.host, "lan", *LAN)
+    create(lab.host, "asks", "--subnet=10.9.0.0/24", "-o", "parent=eth0", "-o", "share_parent=1",
+           "-o", "probe=on")  # fmt: skip
+    with lab.router.capture() as wire:
+        first = join(lab.host, lab.named(), "lan")
+        second = join(lab.host, lab.named(), "asks", "--no-probe")
+        wire.wait_for(said, count=2)
+        assert not wire.matching(probe_of(first.ip)) and not wire.matching(probe_of(second.ip))
+        lab.switch.cable(lab.host, False)
+        done = lab.host.macvnet("connect", "asks", lab.named().target).checked()
+    assert any("nobody was asked" in note and "no carrier" in note for note in notes(done))
+
+
+def test_a_batch_asks_for_all_at_once_and_others_do_not_wait(lab: Lab) -> None:
+    """At its rate, each address once where there are more than that."""
+    lab.config.write_text("arp_rate = 20\n")
+    create(lab.host, "lan", *LAN, "-o", "probe=on")
+    create(lab.host, "free", "--subnet=10.9.0.0/24", "-o", "parent=eth0", "-o", "share_parent=1")
+    targets = [lab.named() for _ in range(30)]
+    other = lab.named()
+    file = lab.folder / "batch"
+    file.write_text("".join(f"{target.target}\n" for target in targets))
+    with lab.router.capture() as wire, Stranger(lab.external().fd, SECOND, THIRD, mac=TV):
+        batch = lab.host.start(executable(), "connect", "--batch", str(file), "lan")
+        wire.wait_for(probe_of(FIRST))
+        lab.host.macvnet("connect", "free", other.target).checked()
+        # Whoever wants one of the same containers waits, and finds it connected.
+        again = lab.host.macvnet("connect", "lan", targets[0].target)
+        assert batch.wait(60) == 0
+        refused(again, CONFLICT, "connected")
+        sent = [f.time for f in wire if f.arp_op == 1 and f.arp_spa == "0.0.0.0" and f.src != TV]
+    # Thirty once, and the two that went on three times each.
+    assert len(sent) == 36
+    assert all(later - sooner > 0.95 for sooner, later in zip(sent, sent[20:], strict=False))
+    held = [target.addresses()[0] for target in targets]
+    assert len(set(held)) == 30 and not {f"{SECOND}/24", f"{THIRD}/24"} & set(held)
+    assert len(taken(lab)) == 2
+    assert not list((lab.state_dir / "locks").glob("lent-*"))
+    # What is asked for by name is asked for again; what nobody else has any more can be had.
+    lab.host.macvnet("connect", "--ip", SECOND, "lan", lab.named().target).checked()
+    assert len(taken(lab)) == 1
+    lab.host.macvnet("disconnect", "--all", "lan").checked()
+    lab.host.macvnet("rm", "lan").checked()
+    assert taken(lab) == []
+
+
+def test_restore_leaves_a_taken_address_to_who_has_it(lab: Lab) -> None:
+    create(lab.host, "lan", *LAN, "-o", "probe=on")
+    target = lab.named()
+    join(lab.host, target, "lan")
+    target.ip("link", "del", "eth0")
+    with Stranger(lab.external().fd, FIRST, mac=TV):
+        done = lab.host.macvnet("restore")
+    assert done.status == PARTLY and FIRST in done.stderr and TV in done.stderr
+    assert target.links() == ["lo"]
+    lab.host.macvnet("restore").checked()
+    assert target.addresses() == [f"{FIRST}/24"]
+
+
+@pytest.mark.needs("ipvlan")
+def test_ipvlan_asks_from_the_parent(lab: Lab) -> None:
+    create(lab.host, "lan", *LAN, "-d", "ipvlan", "-o", "probe=on")
+    with lab.router.capture() as wire, Stranger(lab.external().fd, FIRST, mac=TV):
+        joined = join(lab.host, lab.named(), "lan")
+        assert {f.src for f in wire.matching(probe_of(SECOND))} == {lab.host.mac("eth0")}
+    assert joined.addresses == [f"{SECOND}/24"]
