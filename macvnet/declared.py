@@ -34,6 +34,7 @@ NETWORK_KEYS: dict[str, tuple[str, str]] = {
     "config_only": ("config_only", FLAG),
     "config_from": ("config_from", TEXT),
     "attachable": ("attachable", FLAG),
+    "host_access": ("host_access", FLAG),
 }
 """Key to the field of ``CreateRequest``, and what its value is."""
 RESERVATION_KEYS: dict[str, tuple[str, str]] = {

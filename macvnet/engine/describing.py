@@ -78,7 +78,8 @@ def request(reader: Reader, network: Network) -> CreateRequest:
     fields: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()
     }
-    typed = CreateRequest(**fields)._replace(scope="")
+    # Host access comes and goes after the network was created.
+    typed = CreateRequest(**fields)._replace(scope="", host_access=bool(network.shim))
     if network.config_from:
         empty: dict[str, Any] = dict.fromkeys(INHERITED, ())
         return typed._replace(**empty, ipv4=None, ipv6=None)

@@ -85,6 +85,8 @@ WITH_NETWORKS = {
     "reserve": "NET netns:web",
     "unreserve": "NET netns:web",
     "export": "NET",
+    "host-access enable": "NET",
+    "host-access disable": "NET",
 }
 OTHERWISE = {
     "connect": ["--batch /dev/null NET", "--dry-run NET PID"],

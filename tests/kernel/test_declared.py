@@ -94,6 +94,22 @@ def test_file_is_made_once_and_exported_as_it_is(lab: Lab) -> None:
     assert lab.host.macvnet("export", "lan").checked().stdout == first
 
 
+def test_host_access_is_in_the_file_as_it_is_now(lab: Lab) -> None:
+    create(lab.host, "lan", *LAN)
+    plain = exported(lab.host)
+    lab.host.macvnet("host-access", "enable", "lan").checked()
+    file = exported(lab.host)
+    assert "host_access = true\n" in file and "host_access" not in plain
+    assert unchanged(lab.host, file)
+    refused = apply(lab.host, plain)
+    assert refused.status == CONFLICT and "macvnet host-access disable lan" in refused.stderr
+    lab.host.macvnet("host-access", "disable", "lan").checked()
+    assert unchanged(lab.host, plain)
+    lab.host.macvnet("rm", "lan").checked()
+    assert apply(lab.host, file).checked().lines[0] == "create network lan driver macvlan"
+    assert unchanged(lab.host, file)
+
+
 def test_varied_networks_are_exported_and_made_again(lab: Lab) -> None:
     shared = ("-o", "parent=eth0", "-o", "share_parent=true")
     create(lab.host, "odd.name", *LAN, "--ip-range=172.16.86.64-172.16.86.95", "--label=a=b",

@@ -172,6 +172,8 @@ def stopped(docker: Docker) -> Iterator[None]:
         yield
     finally:
         docker.ground.signal("CONT", pid)
+        # The program that entered the ground for it has stopped itself, too, and waits no more.
+        docker.process.send_signal(signal.SIGCONT)
 
 
 def timed(ground: Ground, *words: str) -> tuple[Result, float]:

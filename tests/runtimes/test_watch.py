@@ -178,7 +178,7 @@ def test_daemon_that_is_killed_and_started_again(
             watch.wait_for("keep", container="docker:web")
             lan.signal(name, lan.file("/run/docker.pid").read_text().strip())
             watch.wait_for("absent", runtime="docker")
-            docker.process.wait()
+            docker.process.wait(60)
             if name == "TERM":
                 # Ended in good order: it is not asked until it is there again.
                 assert watch.sleeps(1.0)
