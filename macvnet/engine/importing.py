@@ -65,6 +65,8 @@ _LINK_OPTIONS = {
     "mtu": int,
     "announce_count": int,
     "announce_interval": float,
+    "probe": str,
+    "probe_interval": float,
 }
 _NETWORK = {
     **dict.fromkeys(("id", "name", "driver", "created", "state", "config_from"), str),
