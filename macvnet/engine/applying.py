@@ -35,7 +35,7 @@ def refuse_changed(plan: Plan) -> None:
     """Conflict where a network would have to be another one: that is for people to decide."""
     for network, text in plan.changed:
         names = " ".join(dict.fromkeys(each.name for each, _ in plan.changed))
-        hint = f"macvnet rm {names}, then apply again; or macvnet export, and take over what is there"
+        hint = f"macvnet rm {names}, then apply again; or macvnet export and take what is there"
         if text.startswith("host_access "):
             hint = f"macvnet host-access {'disable' if network.shim else 'enable'} {network.name}"
         raise Conflict(
