@@ -17,7 +17,7 @@ from macvnet.kernel.namespaces import Namespace
 from macvnet.model import Endpoint, Owner
 from macvnet.records import NamedTuple
 from macvnet.store import Reader, Store
-from macvnet.text import nearest, quoted
+from macvnet.text import LONGEST, nearest, quoted
 
 SPELLINGS = (
     "a PID, a name, docker:NAME, podman:NAME, nspawn:NAME, lxc:NAME, containerd:ID, runc:ID, "
@@ -162,7 +162,8 @@ def split(text: str, store: Store) -> list[tuple[Runtime, str]]:
     if not known:
         asked = f" ({' and '.join(silent)} did not answer)" if silent else ""
         scheme, colon, name = text.partition(":")
-        guess = nearest(scheme, (*table(), *OTHER_WORDS)) if colon else None
+        sayable = colon and len(name) <= LONGEST
+        guess = nearest(scheme, (*table(), *OTHER_WORDS)) if sayable else None
         raise NotFound(
             f"there is no container {quoted(text)}{asked}",
             f"did you mean {guess}:{name}?" if guess else f"give {SPELLINGS}",

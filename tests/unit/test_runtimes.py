@@ -231,3 +231,10 @@ def test_container_is_reopened_by_its_id_then_by_its_name(play: Callable[..., No
 def test_owner_of_a_runtime_that_is_not_known_is_not_found() -> None:
     with pytest.raises(NotFound):
         runtimes.reopen(Owner("future", "web"), STATE)
+
+
+def test_the_hint_for_a_mistyped_runtime_repeats_no_endless_name() -> None:
+    for name, hint in (("web", "did you mean docker:web?"), ("x" * 10_000, "give ")):
+        with pytest.raises(NotFound) as refused:
+            runtimes.resolve(f"docke:{name}", Store(MemoryBackend()))
+        assert refused.value.hint.startswith(hint) and len(refused.value.hint) < 400
