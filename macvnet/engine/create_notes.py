@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from macvnet.engine.parents import Prospect
+from macvnet.kernel.addressing import RT_SCOPE_UNIVERSE
 from macvnet.model import Network
 
 
@@ -34,6 +35,8 @@ def notes_for(
         return notes
     notes += _subnet_notes(network, prospect)
     if not network.internal:
+        if _routed_on_link(network):
+            notes += _router_notes(network, prospect)
         notes += _gateway_notes(network)
     return notes
 
@@ -67,6 +70,23 @@ def _gateway_notes(network: Network) -> list[str]:
         notes.append(
             f"without --ip-range for {subnets} addresses may come out of the range that the "
             "router's DHCP server gives out"
+        )
+    return notes
+
+
+def _router_notes(network: Network, prospect: Prospect) -> list[str]:
+    """Nobody answers ARP for these addresses: whoever shall reach them needs a route."""
+    notes = []
+    for pool in network.pools:
+        held = [
+            info.address
+            for info in prospect.addresses
+            if info.scope == RT_SCOPE_UNIVERSE and info.address.family == pool.family
+        ]
+        via = held[0] if held else f"an address of this host on {prospect.name}"
+        notes.append(
+            f"{pool.subnet} is reached through this host alone; the router needs: "
+            f"ip route add {pool.subnet} via {via}"
         )
     return notes
 
