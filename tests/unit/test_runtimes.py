@@ -237,4 +237,5 @@ def test_the_hint_for_a_mistyped_runtime_repeats_no_endless_name() -> None:
     for name, hint in (("web", "did you mean docker:web?"), ("x" * 10_000, "give ")):
         with pytest.raises(NotFound) as refused:
             runtimes.resolve(f"docke:{name}", Store(MemoryBackend()))
-        assert refused.value.hint.startswith(hint) and len(refused.value.hint) < 400
+        said = refused.value.hint or ""
+        assert said.startswith(hint) and len(said) < 400
