@@ -67,6 +67,15 @@ class NoSandbox(Conflict):
     """The container is there, but has no network namespace now: it does not run."""
 
 
+def when_it_starts(start: str, owner: Owner, *, watched: bool = False) -> str:
+    """What to type for a container that does not run: ``start``, or what can wait for it.
+
+    ``watched``: whether ``macvnet watch`` hears of its start.
+    """
+    watch = ", macvnet watch" if watched else ""
+    return f"{start}; or for when it starts: macvnet reserve NETWORK {owner}{watch}"
+
+
 class Runtime(Protocol):
     """What a runtime module offers.
 

@@ -21,7 +21,7 @@ from macvnet.errors import (
 from macvnet.kernel.namespaces import Namespace
 from macvnet.model import Endpoint, Owner
 from macvnet.records import NamedTuple
-from macvnet.runtimes import Listed, NoSandbox, Target, process, runc
+from macvnet.runtimes import Listed, NoSandbox, Target, process, runc, when_it_starts
 from macvnet.store import Reader, Store
 from macvnet.text import quoted
 
@@ -110,8 +110,11 @@ def open_target(name: str, store: Store) -> Target:
     if opened is None:
         raise NoSandbox(
             f"the task of the container {quoted(container)} of containerd does not run",
-            f"ctr -n {task.namespace} tasks rm {container}; "
-            f"ctr -n {task.namespace} tasks start -d {container}",
+            when_it_starts(
+                f"ctr -n {task.namespace} tasks rm {container}; "
+                f"ctr -n {task.namespace} tasks start -d {container}",
+                owner(f"{task.namespace}/{container}"),
+            ),
         )
     return Target(owner(f"{task.namespace}/{container}"), opened, pid)
 

@@ -16,7 +16,7 @@ from macvnet.errors import InvalidRequest, NotFound, RuntimeUnavailable
 from macvnet.kernel.namespaces import Namespace
 from macvnet.model import Owner
 from macvnet.records import NamedTuple
-from macvnet.runtimes import SHORTEST_ID, Listed, NoSandbox, Target, process, rest
+from macvnet.runtimes import SHORTEST_ID, Listed, NoSandbox, Target, process, rest, when_it_starts
 from macvnet.runtimes.rest import Place
 from macvnet.text import quoted
 
@@ -66,7 +66,8 @@ class Api(NamedTuple):
             raise NotFound(f"{self.name} has no container {quoted(name)}", self.absent)
         if not found.pid:
             raise NoSandbox(
-                f"the container {found.owner} does not run", f"{self.name} start {found.owner.name}"
+                f"the container {found.owner} does not run",
+                when_it_starts(f"{self.name} start {found.owner.name}", found.owner, watched=True),
             )
         namespace = process.hold(found.pid, found.is_proved)
         if namespace is None:

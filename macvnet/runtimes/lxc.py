@@ -21,7 +21,7 @@ from macvnet.errors import (
     RuntimeUnavailable,
 )
 from macvnet.model import Endpoint, Owner
-from macvnet.runtimes import Listed, NoSandbox, Target, process
+from macvnet.runtimes import Listed, NoSandbox, Target, process, when_it_starts
 from macvnet.store import Reader, Store
 from macvnet.text import quoted
 
@@ -130,7 +130,10 @@ def _stopped(path: str, container: str) -> NotFound | NoSandbox:
     if not _is_configured(path, container):
         return NotFound(f"there is no container {quoted(name)} of LXC", "lxc-ls")
     where = "" if path == PATH else f"-P {path} "
-    return NoSandbox(f"the container lxc:{name} does not run", f"lxc-start {where}{container}")
+    return NoSandbox(
+        f"the container lxc:{name} does not run",
+        when_it_starts(f"lxc-start {where}{container}", owner(f"{path}/{container}")),
+    )
 
 
 def _address(path: str, container: str) -> bytes:

@@ -21,7 +21,7 @@ from macvnet.errors import (
 from macvnet.kernel.namespaces import Namespace
 from macvnet.model import Endpoint, Owner
 from macvnet.records import NamedTuple
-from macvnet.runtimes import Listed, NoSandbox, Target, process
+from macvnet.runtimes import Listed, NoSandbox, Target, process, when_it_starts
 from macvnet.store import Reader, Store
 from macvnet.text import quoted
 
@@ -86,7 +86,7 @@ def open_target(name: str, store: Store) -> Target:
     if namespace is None:
         raise NoSandbox(
             f"the container {quoted(container)} in {root} does not run",
-            f"runc --root {root} delete {container}",
+            when_it_starts(f"runc --root {root} delete {container}", owner(name)),
         )
     return Target(owner(name), namespace, state.pid)
 

@@ -341,4 +341,6 @@ def test_container_that_never_ran_is_stopped(ground: Ground, docker: Docker) -> 
     docker._made.append("made")
     docker.docker("create", "--name", "made", "--network", "none", "box", "/bin/true").checked()
     hint = refused(ground.macvnet("connect", "net", "docker:made"), CONFLICT, "does not run")
-    assert hint == "docker start made"
+    start, _, later = hint.partition("; ")
+    assert start == "docker start made"
+    assert later == "or for when it starts: macvnet reserve NETWORK docker:made, macvnet watch"

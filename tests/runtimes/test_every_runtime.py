@@ -58,7 +58,7 @@ def test_stopped_container_is_refused_and_what_is_recorded_of_it_can_be_freed(
     attach(ground, target)
     runtime.stop("web")
     hint = refused(ground.macvnet("connect", "net", target), CONFLICT, "web", "does not run")
-    assert "web" in hint
+    assert "web" in hint and "macvnet reserve NETWORK" in hint
     ground.macvnet("disconnect", "net", target).checked()
     ground.macvnet("rm", "net").checked()
 
