@@ -55,6 +55,7 @@ ENDPOINT_KEYS: dict[str, tuple[str, str]] = {
     "metric": ("metric", NUMBER),
     "route": ("routes", LIST),
     "policy_routes": ("policy_routes", FLAG),
+    "no_probe": ("no_probe", FLAG),
 }
 REQUIRED = ("network", "container")
 
