@@ -8,23 +8,24 @@ from macvnet.cli import suggest
 from macvnet.cli.parameters import Flag, Integer, Slice
 
 
+def address_options(otherwise: str = "") -> list[click.Option]:
+    """``--ip`` and ``--ip6``; ``otherwise`` follows their help: what is taken without them."""
+    return [
+        click.Option(
+            [flag],
+            metavar="IP",
+            default="",
+            shell_complete=suggest.addresses(family),
+            help=f"IPv{family} address{otherwise}.",
+        )
+        for flag, family in (("--ip", 4), ("--ip6", 6))
+    ]
+
+
 def endpoint_options() -> list[click.Option]:
     """Flags that say how an endpoint shall be."""
     return [
-        click.Option(
-            ["--ip"],
-            metavar="IP",
-            default="",
-            shell_complete=suggest.addresses(4),
-            help="IPv4 address.",
-        ),
-        click.Option(
-            ["--ip6"],
-            metavar="IP",
-            default="",
-            shell_complete=suggest.addresses(6),
-            help="IPv6 address.",
-        ),
+        *address_options(),
         click.Option(["--mac-address"], metavar="MAC", default="", help="MAC (macvlan only)."),
         click.Option(
             ["--ifname"], metavar="NAME", default="", help="Name of the interface (default: ethN)."

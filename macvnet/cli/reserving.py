@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import click
 
-from macvnet.cli import suggest
+from macvnet.cli import endpoint_flags, suggest
 from macvnet.cli.invocation import Invocation
 from macvnet.cli.parameters import command, dry_run
 
 
 @command(
     "reserve",
-    click.Option(
-        ["--ip"],
-        metavar="IP",
-        default="",
-        shell_complete=suggest.addresses(4),
-        help="IPv4 address (default: the next free one).",
-    ),
-    click.Option(
-        ["--ip6"],
-        metavar="IP",
-        default="",
-        shell_complete=suggest.addresses(6),
-        help="IPv6 address (default: the next free one).",
-    ),
+    *endpoint_flags.address_options(" (default: the next free one)"),
     dry_run(),
     click.Argument(["network"], shell_complete=suggest.usable_networks),
     click.Argument(["container"], shell_complete=suggest.containers),

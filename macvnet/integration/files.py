@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from macvnet.errors import Conflict, KernelRefused, PermissionDenied
 from macvnet.text import printable, quoted
@@ -57,7 +57,7 @@ def write(path: str, text: str) -> None:
 
 
 @contextlib.contextmanager
-def explained(path: str):  # type: ignore[no-untyped-def]  # an iterator's type costs an import
+def explained(path: str) -> Iterator[None]:
     """What the kernel refuses inside the block becomes a refusal that names ``path``."""
     try:
         yield
