@@ -26,7 +26,7 @@ from macvnet.ipam.segment import lease_holder
 from macvnet.kernel import links
 from macvnet.kernel.frames import WINDOW_SECONDS
 from macvnet.kernel.links import LinkInfo
-from macvnet.kernel.probe import PROBES, Ask, probe
+from macvnet.kernel.probe import PROBES, Answer, Ask, probe
 from macvnet.model import Assigned, Endpoint, Network
 from macvnet.store import Transaction
 
@@ -120,20 +120,27 @@ def settle(
             )
 
 
-def refuse_taken(ctx: Context, plan: Joining, at: Inside) -> None:
-    """Conflict where another machine has an address of the endpoint, which keeps what it has.
+def refusals(
+    ctx: Context, asked: Sequence[tuple[Joining, Inside]], cookies: Collection[int]
+) -> list[MacvnetError | None]:
+    """For each endpoint, which keeps what it has: the refusal where another machine has that.
 
-    The caller holds the sandbox's lock.
+    ``cookies`` as for ``settle``.
     """
-    with ctx.lent([plan.endpoint.sandbox.cookie]):
-        [answer] = probe([ask(ctx, plan, at)], rate=ctx.settings.arp_rate)
+    with ctx.lent(cookies):
+        answers = probe([ask(ctx, *one) for one in asked], rate=ctx.settings.arp_rate)
+    return [_refusal(plan, answer) for (plan, _), answer in zip(asked, answers, strict=True)]
+
+
+def _refusal(plan: Joining, answer: Answer) -> MacvnetError | None:
     if isinstance(answer, MacvnetError):
-        raise answer
+        return answer
     for address, mac in answer.items():
-        raise Conflict(
+        return Conflict(
             f"the address {address} is used on the LAN by another machine, with the MAC {mac}",
             f"macvnet disconnect {plan.network.name} {plan.endpoint.owner}, and connect it anew",
         )
+    return None
 
 
 def ask(ctx: Context, plan: Joining, at: Inside) -> Ask:

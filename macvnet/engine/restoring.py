@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
 
 from macvnet import keys
@@ -17,11 +18,14 @@ from macvnet.engine.collecting import see_death
 from macvnet.engine.context import Context
 from macvnet.engine.disconnect import removals
 from macvnet.engine.host_access import LINK_MISSING as HOST_LINK_MISSING
+from macvnet.engine.joining import Joining, probes
 from macvnet.engine.liveness import alive, roll_back, settle
+from macvnet.engine.parts import most_at_once
 from macvnet.engine.remove import clear_abandoned
 from macvnet.engine.reopening import RETURNED, SAME, reopened
-from macvnet.engine.returning import bring_back
+from macvnet.engine.returning import Coming, bring_back, bring_back_many
 from macvnet.errors import MacvnetError, NotFound
+from macvnet.kernel.frames import WINDOW_SECONDS
 from macvnet.kernel.link_events import LinkEvents
 from macvnet.kernel.links import LinkInfo
 from macvnet.model import ACTIVE, JOINED, Change, Endpoint, Network
@@ -142,7 +146,11 @@ def _write_run(tx: Transaction, here: dict[str, str]) -> None:
 
 
 class _Run:
-    """One call of ``restore``: several rounds, each over all that is not settled."""
+    """One call of ``restore``: several rounds, each over all that is not settled.
+
+    ``waiting`` are those that come back together, at most ``most`` of them; their targets
+    are ``open``.
+    """
 
     def __init__(self, ctx: Context, report: Report) -> None:
         self.ctx = ctx
@@ -150,6 +158,9 @@ class _Run:
         self.made: list[Made] = []
         self.pending: list[str] = []
         self.failed: dict[str, MacvnetError] = {}
+        self.waiting: list[Coming] = []
+        self.open = ExitStack()
+        self.most = most_at_once()
 
     def restored(self) -> Restored:
         return Restored(tuple(self.made), tuple(self.pending), tuple(self.failed.items()))
@@ -174,12 +185,16 @@ class _Run:
             self.report(done, total)
         # Whatever is changed reads its record once more.
         ordered = sorted(endpoints, key=lambda each: each.sequence)
-        for done, endpoint in enumerate(ordered, len(networks) + 1):
-            if endpoint.network in usable:
-                network, parent = usable[endpoint.network]
-                subject = f"{endpoint.owner} in network {network.name}"
-                self._attempt(subject, partial(self._endpoint, network, endpoint, parent))
-            self.report(done, total)
+        with self.open:
+            for done, endpoint in enumerate(ordered, len(networks) + 1):
+                if endpoint.network in usable:
+                    network, parent = usable[endpoint.network]
+                    subject = f"{endpoint.owner} in network {network.name}"
+                    self._attempt(subject, partial(self._endpoint, network, endpoint, parent))
+                self.report(done - len(self.waiting), total)
+            if self.waiting:
+                self._bring_back_waiting()
+                self.report(total, total)
 
     def _attempt(self, subject: str, work: Callable[[], None]) -> None:
         try:
@@ -229,7 +244,8 @@ class _Run:
         if not endpoint.owner.returns and not alive(self.ctx, endpoint):
             roll_back(self.ctx, endpoint)
             return
-        with reopened(self.ctx, endpoint) as found:
+        with ExitStack() as stack:
+            found = stack.enter_context(reopened(self.ctx, endpoint))
             if found.target is None:
                 see_death(self.ctx, endpoint)
                 return
@@ -239,8 +255,41 @@ class _Run:
                     kind = driver(network.driver)
                     if endpoint_link.find(self.ctx, kind, endpoint, at, parent) is not None:
                         return
-            if found.fate in (SAME, RETURNED) and bring_back(
-                self.ctx, network, endpoint, found.target
-            ):
-                now = lookup.endpoint(self.ctx.store, endpoint.id) or endpoint
-                self.made.append(Made(network.name, "", now, str(found.target.owner)))
+            if found.fate in (SAME, RETURNED):
+                coming = Coming(network, endpoint, found.target)
+                if self._waits(coming, parent):
+                    self.waiting.append(coming)
+                    self.open.push(stack.pop_all())
+                    if len(self.waiting) >= self.most:
+                        self._bring_back_waiting()
+                        # The rate is that of the parent, whatever part a frame belongs to.
+                        time.sleep(WINDOW_SECONDS)
+                elif bring_back(self.ctx, *coming):
+                    self._came(coming)
+
+    def _waits(self, coming: Coming, parent: LinkInfo) -> bool:
+        """Whether it comes back together with others, so that the LAN is asked for all at once.
+
+        So does what follows it in its sandbox: the default route goes by the order of joining.
+        """
+        cookie = coming.target.namespace.cookie
+        if any(cookie == other.target.namespace.cookie for other in self.waiting):
+            return True
+        plan = Joining(
+            driver(coming.network.driver), coming.network, coming.endpoint, parent, "", ()
+        )
+        return probes(self.ctx, plan)
+
+    def _bring_back_waiting(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        with self.open.pop_all():
+            for coming, outcome in zip(waiting, bring_back_many(self.ctx, waiting), strict=True):
+                if isinstance(outcome, MacvnetError):
+                    subject = f"{coming.endpoint.owner} in network {coming.network.name}"
+                    self.failed[subject] = outcome
+                elif outcome:
+                    self._came(coming)
+
+    def _came(self, coming: Coming) -> None:
+        now = lookup.endpoint(self.ctx.store, coming.endpoint.id) or coming.endpoint
+        self.made.append(Made(coming.network.name, "", now, str(coming.target.owner)))
