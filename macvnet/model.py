@@ -435,9 +435,9 @@ class EndpointRequest(NamedTuple):
 
 
 class Change(NamedTuple):
-    """One thing a command makes or removes; what ``--dry-run`` prints.
+    """One thing a command makes, removes or asks; what ``--dry-run`` prints.
 
-    ``action`` is "create" or "remove"; ``kind`` is a glossary word (network,
+    ``action`` is "create", "remove" or "ask"; ``kind`` is a glossary word (network,
     pool, link, address, route, endpoint, ...); ``text`` says which.
     """
 

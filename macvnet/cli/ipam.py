@@ -21,6 +21,7 @@ COMMANDS = {
     "status": (__name__, "Show how full each pool is."),
     "who": (__name__, "Say who has an address."),
     "next": (__name__, "Say which address the next connect would get."),
+    "scan": ("macvnet.cli.scanning", "Ask the LAN who has the addresses of a network."),
 }
 
 ipam = Group(
@@ -28,12 +29,13 @@ ipam = Group(
     table=COMMANDS,
     aliases={},
     params=global_options(),
-    help="Show where the addresses are. Nothing is changed, and nothing reserved.",
+    help="Show where the addresses are. Nothing is reserved; only scan asks the LAN.",
     epilog="""
 Examples:
   macvnet ipam status
   macvnet ipam who 192.0.2.10
   macvnet ipam next lan
+  macvnet ipam scan lan
 """,
 )
 
@@ -134,7 +136,7 @@ def who(invocation: Invocation, /, address: str, format: str) -> None:
     """Say who has an address: an endpoint, a gateway, this host, or nobody.
 
     One line for each pool or address space that has it. Exit status 4 if it is
-    in no pool. Others on the LAN are not asked.
+    in no pool. Others on the LAN are not asked: 'macvnet ipam scan' does that.
     """
     chosen = formats.check("ipam who", format, ("text", "json"))
     with invocation.engine() as engine:

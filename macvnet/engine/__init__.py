@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from macvnet.engine.repairing import Repaired
     from macvnet.engine.restoring import Report as ReportRestored
     from macvnet.engine.restoring import Restored
+    from macvnet.engine.scanning import Scan
     from macvnet.engine.traffic import Watcher
     from macvnet.engine.watching import Report as ReportWatched
     from macvnet.kept import Kept
@@ -152,6 +153,12 @@ class Engine:
 
         network = self.network(term)
         return self._ctx.reader.view(lambda reader: accounting.following(reader, network))
+
+    def scan(self, term: str, ranges: Sequence[str] = ()) -> Scan:
+        """Ready to ask the LAN who has the addresses that a network gives out, or some ranges."""
+        from macvnet.engine.scanning import scan
+
+        return scan(self._ctx, self.network(term), ranges)
 
     def overview(self, *, everything: bool = False) -> list[Branch]:
         """The host as a tree of links, networks and endpoints; ``everything``: all links."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from macvnet import keys
 from macvnet.addresses import Address, Subnet
-from macvnet.ipam.allocation import give_back
-from macvnet.ipam.segment import Holder, lease_holder, pool_entry
+from macvnet.ipam.allocation import give_back, take
+from macvnet.ipam.segment import Holder, PoolEntry, lease_holder, pool_entry
 from macvnet.store import Reader, Transaction
 
 SECONDS = 3600
@@ -34,6 +34,24 @@ def remember(
     held = Holder(pool=pool, subnet=subnet, mac=mac, until=until)
     tx.put(keys.lease(segment, address), held.to_json())
     tx.put(keys.taken(pool, until, address), {"address": str(address)})
+
+
+def notice(
+    tx: Transaction, segment: str, entry: PoolEntry, address: Address, mac: str, now: float
+) -> bool:
+    """An address that nobody holds becomes that of the machine with the MAC, for as long from now.
+
+    False where somebody holds it, or has got it meanwhile.
+    """
+    holder = lease_holder(tx, segment, address)
+    if holder is None:
+        take(tx, entry, address)
+    elif holder.mac:
+        tx.delete(keys.taken(holder.pool, holder.until, address))
+    else:
+        return False
+    remember(tx, segment, entry.id, entry.subnet, address, mac, now)
+    return True
 
 
 def let_go(tx: Transaction, segment: str, address: Address) -> None:

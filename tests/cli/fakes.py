@@ -18,6 +18,7 @@ from macvnet.engine.overview import UP, Branch, Carried, Leaf
 from macvnet.engine.planning import Plan
 from macvnet.engine.repairing import Repaired
 from macvnet.engine.restoring import Made, Restored
+from macvnet.engine.scanning import Stranger
 from macvnet.engine.traffic import Counted, Look
 from macvnet.engine.watching import Report
 from macvnet.errors import Conflict, MacvnetError, NotFound
@@ -162,6 +163,28 @@ class Looks:
         self.closed = True
 
 
+class FakeScan:
+    """Finds what it is told; ``ended_by`` comes after three of seven frames."""
+
+    total = 7
+
+    def __init__(self, strangers: list[Stranger], ended_by: BaseException | None) -> None:
+        self.done = 0
+        self.changes = [Change("ask", "address", "192.0.2.1-192.0.2.7 on eth0")]
+        self._strangers = strangers
+        self._ended_by = ended_by
+
+    def run(self, report: Callable[[int, int], None]) -> None:
+        while self.done < self.total:
+            self.done += 1
+            report(self.done, self.total)
+            if self.done == 3 and self._ended_by is not None:
+                raise self._ended_by
+
+    def found(self) -> list[Stranger]:
+        return self._strangers
+
+
 class FakeEngine:
     """Stands in for Engine; ``asked`` has every changing call in order."""
 
@@ -178,6 +201,7 @@ class FakeEngine:
         self.differs = False
         self.gone: set[str] = set()
         self.places: list[Place] = []
+        self.strangers: list[Stranger] = []
         self.pending: tuple[str, ...] = ()
         self.acts: list[Act] = []
         self.ended_by: BaseException | None = None
@@ -376,6 +400,10 @@ class FakeEngine:
         if not found:
             raise NotFound(f"the address {address} is in no pool", "macvnet ipam status")
         return found
+
+    def scan(self, term: str, ranges: Sequence[str] = ()) -> FakeScan:
+        self.asked.append(("scan", self.network(term).name, tuple(ranges)))
+        return FakeScan(self.strangers, self.ended_by)
 
     def overview(self, *, everything: bool = False) -> list[Branch]:
         leaves = {

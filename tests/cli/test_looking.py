@@ -224,7 +224,9 @@ def test_only_what_hosts_can_say_is_a_name(name: str, fits: bool) -> None:
     assert hosts.names(one) == ([name] if fits else [])
 
 
-@pytest.mark.parametrize("command", ["ipam status", "ipam who 192.0.2.1", "ipam next lan", "hosts"])
+@pytest.mark.parametrize(
+    "command", ["ipam status", "ipam who 192.0.2.1", "ipam next lan", "ipam scan lan", "hosts"]
+)
 def test_a_format_that_is_not_known_is_refused(macvnet: Macvnet, command: str) -> None:
     said = macvnet(*command.split(), "--format", "yaml")
     assert said.status == 3

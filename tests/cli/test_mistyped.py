@@ -80,6 +80,7 @@ WITH_NETWORKS = {
     "run": "--network NET true",
     "ipam status": "NET",
     "ipam next": "NET",
+    "ipam scan": "NET",
     "hosts": "NET",
     "top": "NET",
     "reserve": "NET netns:web",
@@ -218,7 +219,7 @@ WITH_FORMATS = [
     for words, (_, command) in SINGLE.items()
     if any("text or json" in (getattr(param, "help", "") or "") for param in command.params)
 ]
-NEEDED = {"attach": "42", "ipam who": "192.0.2.1", "ipam next": "lan"}
+NEEDED = {"attach": "42", "ipam who": "192.0.2.1", "ipam next": "lan", "ipam scan": "lan"}
 
 
 @pytest.mark.parametrize("words", WITH_FORMATS)

@@ -58,6 +58,10 @@ def test_long_work_shows_how_far_it_is_and_clears_that(lab: Lab) -> None:
         for text in ("restoring", "4/4", "\x1b[2K", "netns:ns3 in network lan"):
             terminal.expect(text, 30)
     assert all("eth0" in target.links() for target in targets)
+    scan = at_once(lab, "ipam", "scan", "--range=172.16.86.9", "lan")
+    with watched(scan, env) as terminal:
+        for text in ("scanning", "3/3", "\x1b[2K", "no other machine answers"):
+            terminal.expect(text, 30)
 
 
 def test_a_pipe_gets_no_bar(lab: Lab) -> None:

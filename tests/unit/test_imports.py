@@ -84,6 +84,11 @@ def test_the_help_of_what_is_declared_needs_no_engine_either(command: str) -> No
     assert not modules.intersection(("macvnet.engine", "macvnet.declared", "pyroute2", "tomli"))
 
 
+def test_a_scan_loads_its_engine_and_a_bar_when_they_are_needed() -> None:
+    modules = loaded("ipam", "scan", "--help")
+    assert not modules.intersection(("macvnet.engine", "macvnet.kernel", "rich", "pyroute2"))
+
+
 def test_export_reads_the_state_and_nothing_else(tmp_path: Path) -> None:
     modules = loaded("export", "--state-dir", str(tmp_path / "state"))
     assert "macvnet.engine.describing" in modules
