@@ -8,7 +8,7 @@ import click
 
 from macvnet.cli import formats, suggest
 from macvnet.cli.invocation import Invocation
-from macvnet.cli.parameters import command, dry_run, text_or_json
+from macvnet.cli.parameters import Flag, command, dry_run, text_or_json
 from macvnet.errors import DifferencesFound
 from macvnet.text import printable
 
@@ -23,27 +23,36 @@ _NETWORKS = click.Argument(
 
 @command(
     "check",
+    Flag(
+        ["--probe"],
+        help="Also ask the LAN whether another machine has an address of a container.",
+    ),
     _FORMAT,
     _NETWORKS,
     epilog="""
 Examples:
   macvnet check
   macvnet check lan
+  macvnet check --probe lan
   macvnet check --format json
 
 Prints one line for each difference; exit status 11 if there is any.
 """,
 )
 @click.pass_obj
-def check(invocation: Invocation, /, networks: tuple[str, ...], format: str) -> int:
+def check(
+    invocation: Invocation, /, networks: tuple[str, ...], format: str, probe: bool | None
+) -> int:
     """Compare what is recorded with what the kernel has.
 
     Looks at links, addresses, routes, MACs, MTUs, modes and parents, of the given
-    networks or of all. Changes nothing.
+    networks or of all. Changes nothing. With --probe it names machines that have
+    taken an address since it was given to a container; at most arp_rate frames go
+    out in a second.
     """
     chosen = formats.check("check", format, ("text", "json"))
     with invocation.engine() as engine:
-        found = engine.check(networks)
+        found = engine.check(networks, probe=bool(probe))
     if chosen == "json":
         invocation.out(formats.to_json([_object(one) for one in found]))
     else:
@@ -98,4 +107,5 @@ def _object(one: Difference) -> dict[str, Any]:
         "text": one.text,
         "network": one.network.name if one.network else None,
         "endpoint_id": one.endpoint.id if one.endpoint else None,
+        "fix": one.fix or None,
     }

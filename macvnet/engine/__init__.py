@@ -179,11 +179,20 @@ class Engine:
         stored = self._ctx.reader.get(keys.request(network.id)) or {}
         return list(stored.get("excludes", ()))
 
-    def check(self, terms: Sequence[str] = ()) -> list[Difference]:
-        """What is recorded against what the kernel has; of some networks, or of all."""
+    def check(self, terms: Sequence[str] = (), *, probe: bool = False) -> list[Difference]:
+        """What is recorded against what the kernel has; of some networks, or of all.
+
+        ``probe``: also against what other machines on the LAN say.
+        """
         from macvnet.engine.checking import check
 
-        return check(self._ctx, self._some(terms))
+        some = self._some(terms)
+        found = check(self._ctx, some)
+        if probe:
+            from macvnet.engine.conflicting import conflicts
+
+            found += conflicts(self._ctx, some)
+        return found
 
     def diagnose(self, word: str, *, active: bool = False) -> list[Finding]:
         """What stands in the way of a network, parent or container; "": of any network.

@@ -44,6 +44,7 @@ class Difference(NamedTuple):
     """One difference: ``kind`` is stable, for scripts; ``text`` is for people.
 
     ``endpoint`` and ``network`` are what it is about, None where it is about neither.
+    ``fix`` is what to type, "" for what ``repair`` mends or says.
     """
 
     kind: str
@@ -52,9 +53,10 @@ class Difference(NamedTuple):
     network: Network | None = None
     endpoint: Endpoint | None = None
     orphan: tuple[int, int, str] | None = None
+    fix: str = ""
 
     def __str__(self) -> str:
-        return f"{self.subject}: {self.text}"
+        return f"{self.subject}: {self.text}" + (f" ({self.fix})" if self.fix else "")
 
 
 def check(ctx: Context, networks: Sequence[Network] | None) -> list[Difference]:

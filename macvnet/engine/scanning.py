@@ -255,7 +255,11 @@ def _judged(
         yield Stranger(address, mac, kind, kind != EXCLUDED, network.name)
     elif holder.endpoint:
         endpoint = lookup.endpoint(reader, holder.endpoint)
-        if endpoint is not None and endpoint.mac != mac:
+        # A container answers for all its addresses by each of its interfaces.
+        if endpoint is not None and mac not in {
+            endpoint.mac,
+            *(one.mac for one in lookup.endpoints_of_sandbox(reader, endpoint.sandbox.key)),
+        }:
             name = _network_name(reader, endpoint.network)
             yield Stranger(address, mac, USED, True, name, str(endpoint.owner), endpoint)
     else:

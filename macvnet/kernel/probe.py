@@ -46,6 +46,7 @@ class Ask(NamedTuple):
 
     Frames leave by the link ``ifindex`` of ``namespace`` with ``mac`` as their
     sender; ``parent`` names what the rate is counted for; ``interval`` in seconds.
+    What the MACs ``besides`` say does not count.
     """
 
     namespace: Namespace
@@ -54,6 +55,7 @@ class Ask(NamedTuple):
     addresses: tuple[Address, ...]
     parent: str
     interval: float
+    besides: frozenset[str] = frozenset()
 
 
 Answer = dict[Address, str] | MacvnetError
@@ -96,6 +98,7 @@ class _Listening:
         self._sockets: dict[int, sockets.socket] = {}
         self._mine: dict[int, set[bytes]] = {}
         self._wanted: dict[int, frozenset[Address]] = {}
+        self._besides: dict[int, frozenset[str]] = {}
         self.heard: dict[int, dict[Address, str]] = {}
         self.errors: dict[int, MacvnetError] = {}
         self.silent: set[int] = set()
@@ -116,6 +119,7 @@ class _Listening:
         """Listen for an Ask; the frames that ask, one for each address."""
         self.heard[number] = {}
         self._wanted[number] = frozenset(one.addresses)
+        self._besides[number] = one.besides
         self.silent.add(number)
         mac = mac_bytes(one.mac)
         if mac is None:
@@ -189,6 +193,8 @@ class _Listening:
     def _note(self, number: int, frame: bytes) -> None:
         found = claim(frame)
         if found is None or found.address not in self._wanted[number]:
+            return
+        if found.mac in self._besides[number]:
             return
         self.heard[number].setdefault(found.address, found.mac)
         self.silent.discard(number)

@@ -202,6 +202,7 @@ class FakeEngine:
         self.gone: set[str] = set()
         self.places: list[Place] = []
         self.strangers: list[Stranger] = []
+        self.conflicts: list[Difference] = []
         self.pending: tuple[str, ...] = ()
         self.acts: list[Act] = []
         self.ended_by: BaseException | None = None
@@ -434,8 +435,9 @@ class FakeEngine:
             )
         ]
 
-    def check(self, terms: Sequence[str] = ()) -> list[Difference]:
-        return self._differences(terms)
+    def check(self, terms: Sequence[str] = (), *, probe: bool = False) -> list[Difference]:
+        self.asked.append(("check", tuple(terms), probe))
+        return self._differences(terms) + self.conflicts * probe
 
     def diagnose(self, word: str, *, active: bool = False) -> list[Finding]:
         self.asked.append(("diagnose", word, active))

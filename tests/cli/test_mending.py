@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from macvnet.engine.checking import Difference
 from macvnet.errors import KernelRefused
 from tests.cli.conftest import Macvnet, Said
 from tests.cli.fakes import FakeEngine, endpoint, network
@@ -22,7 +23,7 @@ def test_check_prints_a_line_for_each_difference(macvnet: Macvnet, engine: FakeE
     engine.differs = True
     lines = "network lan: its link eth0 is missing\nnetwork lan: the parent eth0 is down\n"
     assert macvnet("check", "lan") == Said(DIFFERENCES, lines, "")
-    assert engine.asked == []
+    assert engine.asked == [("check", ("lan",), False)]
 
 
 def test_check_names_each_kind_of_difference_for_scripts(
@@ -38,6 +39,7 @@ def test_check_names_each_kind_of_difference_for_scripts(
         "text": "its link eth0 is missing",
         "network": "lan",
         "endpoint_id": endpoint(engine.known[0]).id,
+        "fix": None,
     }
     assert (second["kind"], second["endpoint_id"]) == ("parent-down", None)
 
@@ -135,3 +137,18 @@ def test_gc_prints_what_it_freed(macvnet: Macvnet, engine: FakeEngine) -> None:
     assert macvnet("gc", "--dry-run") == Said(FINE, line, "")
     assert macvnet("gc", "--grace=1h") == Said(FINE, line, "")
     assert engine.asked == [("collect", None, True), ("collect", 3600.0, False)]
+
+
+def test_check_asks_the_lan_where_that_is_wanted_and_says_what_to_type(
+    macvnet: Macvnet, engine: FakeEngine
+) -> None:
+    fix = "macvnet disconnect lan netns:web, and connect it anew"
+    engine.conflicts = [Difference("address-taken", "netns:web\x1b", "taken", fix=fix)]
+    assert macvnet("check", "lan") == Said(FINE, "", "")
+    said = macvnet("check", "--probe", "lan")
+    assert said == Said(DIFFERENCES, f"netns:web\\x1b: taken ({fix})\n", "")
+    [row] = json.loads(macvnet("check", "--probe", "--format=json").out)
+    assert (row["kind"], row["fix"], row["network"]) == ("address-taken", fix, None)
+    assert engine.asked == [
+        ("check", ("lan",), False), ("check", ("lan",), True), ("check", (), True)
+    ]  # fmt: skip

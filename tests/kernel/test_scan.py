@@ -98,18 +98,26 @@ def test_who_answers_is_told_apart_and_a_free_address_is_not_given_out(lab: Lab)
 
 
 def test_what_is_ours_is_left_out(make_lab: Callable[..., Lab]) -> None:
-    """A container on another parent in the same LAN, and this host itself by its other NIC."""
+    """A container on another parent in the same LAN; what answers by its other interface: a
+
+    container, and this host itself.
+    """
     lab = make_lab(nics=2)
     lab.config.write_text("arp_rate = 100\n")
     create(lab.host, "lan", *LAN, "--ip-range=172.16.86.64/28")
     create(lab.host, "second", "--subnet=172.16.86.0/24", "--gateway=172.16.86.1",
            "--ip-range=172.16.86.64/28", "-o", "parent=eth1")  # fmt: skip
+    create(lab.host, "quiet", "--subnet=10.9.0.0/24", "-o", "parent=eth1", "-o", "share_parent=1")
+    both = lab.named()
+    on_lan = join(lab.host, both, "lan")
+    flux = join(lab.host, both, "quiet")
     joined = join(lab.host, lab.named(), "second")
     with lab.host.capture() as wire:
-        assert scanned(lab, "--range", f"{joined.ip}/32", "--range", address(250), "lan") == []
+        ranges = f"--range={joined.ip},{on_lan.ip},{address(250)}"
+        assert scanned(lab, ranges, "lan") == []
         # Not for want of an answer.
         macs = {f.arp_sha for f in wire if f.arp_op == 2}
-    assert macs == {joined.mac, lab.host.mac("eth1")}
+    assert macs == {joined.mac, flux.mac, lab.host.mac("eth1")}
     assert taken(lab) == []
 
 
