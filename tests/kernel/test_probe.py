@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,6 +113,43 @@ def test_an_address_that_another_has(
     other = SECOND6 if ":" in address else SECOND
     assert any(one.startswith(f"{other}/") for one in target.addresses())
     assert len(taken(lab)) == 1
+
+
+def test_whoever_asks_for_an_address_by_name_is_told_who_has_it(lab: Lab) -> None:
+    """However the container is connected. To reserve it asks nobody, and is no way around that."""
+    create(lab.host, "lan", *LAN, "-o", "probe=on")
+    target, kept, pid = lab.named("web"), lab.named("kept"), lab.container()
+    batch, hook = lab.folder / "batch", Path(executable()).parent / "macvnet-oci-hook"
+    batch.write_text(f"--ip {FIRST} netns:web\n")
+    asked = {"macvnet.network": f"lan ip={FIRST}"}
+    state = {"ociVersion": "1.0.2", "id": "web", "status": "creating", "bundle": "/run/web"}
+    told = json.dumps({**state, "annotations": asked, "pid": pid.pid})
+    file = f'id="a"\n[[endpoints]]\nnetwork="lan"\ncontainer="netns:web"\nip="{FIRST}"\n'
+    says = f"the address {FIRST} is used on the LAN by another machine, with the MAC {TV}"
+    with Stranger(lab.external().fd, FIRST, mac=TV):
+        for line, stdin in (
+            (f"connect --ip {FIRST} lan netns:web", None),
+            (f"attach --network lan,ip={FIRST} {pid.target}", None),
+            (f"run --network lan,ip={FIRST} -- true", None),
+            (f"connect --batch {batch} lan", None),
+            (f"connect --atomic --batch {batch} lan", None),
+            ("apply -", file),
+        ):
+            done = lab.host.macvnet(*line.split(), stdin=stdin)
+            assert done.status == CONFLICT and says in done.stderr, done
+            assert "hint: leave --ip out" in done.stderr
+        done = lab.host.run(str(hook), stdin=told)
+        assert done.status and says in done.stderr
+        with lab.router.capture() as wire:
+            lab.host.macvnet("reserve", "--ip", FIRST, "lan", "netns:kept").checked()
+            assert lab.host.ping("172.16.86.1")
+            wire.wait_for(lambda frame: frame.ping)
+        assert not wire.matching(probe_of(FIRST))
+        refusal = lab.host.macvnet("connect", "lan", "netns:kept")
+        hint = refused(refusal, CONFLICT, FIRST, "reserved for netns:kept", f"with the MAC {TV}")
+        assert hint == "macvnet unreserve lan netns:kept"
+    assert [one.links() for one in (target, kept, pid)] == [["lo"]] * 3
+    assert not any(key.startswith("endpoint/") for key in keys(lab)) and taken(lab) == []
 
 
 def test_nobody_is_asked_where_that_is_off_or_the_parent_leads_nowhere(lab: Lab) -> None:

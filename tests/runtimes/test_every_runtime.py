@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from tests.kernel.steps import CONFLICT, NOT_FOUND, Joined, refused
+from tests.kernel.steps import CONFLICT, LAN, NOT_FOUND, Joined, create, refused
 from tests.lab import Result
+from tests.lab.stranger import Stranger
 from tests.runtimes.containers import Runtime
 from tests.runtimes.ground import Ground
 
-ROUTER = "172.16.86.1"
+ROUTER, TAKEN = "172.16.86.1", "172.16.86.77"
+TV = "02:00:5e:00:53:77"
 
 
 def attach(ground: Ground, target: str, *words: str) -> Joined:
@@ -27,7 +29,10 @@ def looked_up(ground: Ground, typed: str) -> list[str]:
 def test_container_is_connected_restarted_restored_and_disconnected(
     ground: Ground, runtime: Runtime
 ) -> None:
-    """With the same address, MAC and interface name after the restart."""
+    """With the same address, MAC and interface name after the restart.
+
+    And refused an address that another machine has.
+    """
     target = runtime.make("web")
     before = attach(ground, target, "--ifname=lan0")
     assert runtime.link("web", "lan0") == (before.mac, before.addresses)
@@ -44,6 +49,12 @@ def test_container_is_connected_restarted_restored_and_disconnected(
     ground.macvnet("disconnect", "net", target).checked()
     assert runtime.links("web") == ["lo"]
     ground.macvnet("rm", "net").checked()
+    create(ground, "asks", *LAN, "-o", "probe=on")
+    with Stranger(ground.lab.router.fd, TAKEN, mac=TV):
+        asked = ground.macvnet("connect", "--ip", TAKEN, "asks", target)
+    assert "--ip" in refused(asked, CONFLICT, TAKEN, f"with the MAC {TV}")
+    assert runtime.links("web") == ["lo"]
+    ground.macvnet("rm", "asks").checked()
 
 
 def test_unknown_container_is_not_found(ground: Ground, runtime: Runtime) -> None:
