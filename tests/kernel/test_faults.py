@@ -110,7 +110,13 @@ SCRIPTS = {
     "unreserve": Script((NET, RESERVE), "unreserve n TARGET".split(), ("rm n",)),
     "rm-reserved": Script((NET, RESERVE), ["rm", "n"]),
     "run": Script((NET,), "run --net n --name r -- true".split(), ("rm n",)),
-    "restore": Script((NET, CONNECT, GONE), ["restore"], (DISCONNECT, "rm n"), FIRST),
+    # Without probes it is in restore-vlan.
+    "restore": Script(
+        ([*NET, "-o", "probe=on", "-o", "probe_ms=50"], [*CONNECT, "--no-probe"], GONE),
+        ["restore"],
+        (DISCONNECT, "rm n"),
+        FIRST,
+    ),
     "repair": Script((NET, CONNECT, RENUMBERED), ["repair"], (DISCONNECT, "rm n"), FIRST),
     "gc": Script((NET, *DEAD), ["gc", "--grace=0"], ("rm n",)),
     "create-vlan": Script((), VLAN, ("rm n",), needs=("vlan",)),
