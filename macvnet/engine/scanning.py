@@ -32,6 +32,11 @@ from macvnet.text import quoted
 
 LONGEST_SECONDS = 600.0
 """A scan that takes longer is refused: nobody waits for it."""
+MOST_OF_ONE = 16
+"""Free addresses of one MAC that are remembered: with more it may be a router that answers for
+all, and remembering them would leave none to give out."""
+MOST_MACS = 8
+"""MACs that are told of one address, however many answer."""
 _UNITS = ((60.0, "s"), (60.0, "min"), (24.0, "h"), (365.0, "days"), (1e6, "years"))
 
 
@@ -103,7 +108,7 @@ class Scan:
     def _hear(self, address: Address, mac: str) -> None:
         if self._chosen.holds(address):
             macs = self._heard.setdefault(address, [])
-            if mac not in macs:
+            if mac not in macs and len(macs) < MOST_MACS:
                 macs.append(mac)
 
     def found(self) -> list[Stranger]:
@@ -122,8 +127,19 @@ class Scan:
             ]
 
         strangers = ctx.reader.view(judged)
-        free = {one.address: one.mac for one in strangers if one.kind == FREE}
-        ctx.store.transact_each(self._remember, list(free.items()), durable=False)
+        free: dict[str, list[Address]] = {}
+        for one in strangers:
+            if one.kind == FREE:
+                free.setdefault(one.mac, []).append(one.address)
+        for mac, addresses in free.items():
+            if len(addresses) <= MOST_OF_ONE:
+                items = [(address, mac) for address in addresses]
+                ctx.store.transact_each(self._remember, items, durable=False)
+            else:
+                ctx.note(
+                    f"the MAC {mac} answers for {len(addresses)} free addresses, as a router does "
+                    "with proxy ARP: they are not remembered"
+                )
         return strangers
 
     def _remember(self, tx: Transaction, item: tuple[Address, str]) -> None:

@@ -170,6 +170,23 @@ def test_of_ipv6_what_matters_is_asked_for(lab: Lab) -> None:
     assert found == [("fd00:9::3", TV, "free", True, None, None)]
 
 
+def test_one_that_answers_for_everything_takes_nothing_away(lab: Lab) -> None:
+    """A router with proxy ARP: what is remembered would be all that there is."""
+    lab.config.write_text("arp_rate = 500\n")
+    create(lab.host, "lan", *LAN, "--ip-range=172.16.86.64/27")
+    everything = [address(last) for last in range(64, 96)]
+    with Stranger(lab.external().fd, *everything, mac=TV):
+        done = lab.host.macvnet("ipam", "scan", "--format=json", "lan")
+        assert done.status == FOUND and [row["address"] for row in done.json()] == everything
+        [note] = notes(done)
+        assert f"the MAC {TV} answers for 32 free addresses" in note and "proxy ARP" in note
+        assert taken(lab) == []
+        # As many as one machine may well have.
+        assert len(scanned(lab, "--range", f"{address(70)}-{address(85)}", "lan")) == 16
+    assert len(taken(lab)) == 16
+    assert lab.host.macvnet("ipam", "next", "lan").checked().lines == [f"{address(64)}/24"]
+
+
 def test_a_dry_run_says_how_long_and_asks_nobody(lab: Lab) -> None:
     create(lab.host, "lan", *LAN, "--ip-range=172.16.86.64/26")
     with lab.router.capture(keep=asking) as wire:
