@@ -23,6 +23,7 @@ from macvnet.engine.watching import Report
 from macvnet.errors import Conflict, MacvnetError, NotFound
 from macvnet.ipam.counting import Counts
 from macvnet.kept import Kept
+from macvnet.kernel.learned import Learned
 from macvnet.kernel.sight import Seen, Traffic
 from macvnet.model import (
     ACTIVE,
@@ -177,6 +178,7 @@ class FakeEngine:
         self.fail: BaseException | None = None
         self.differs = False
         self.gone: set[str] = set()
+        self.learnt: dict[str, tuple[Learned, ...]] = {}
         self.places: list[Place] = []
         self.pending: tuple[str, ...] = ()
         self.acts: list[Act] = []
@@ -253,6 +255,9 @@ class FakeEngine:
 
     def endpoints(self, of: Network) -> list[Endpoint]:
         return sorted(self.joined.get(of.id, []), key=lambda one: one.sequence)
+
+    def learned(self, of: Network, endpoints: Sequence[Endpoint]) -> dict[str, tuple[Learned, ...]]:
+        return self.learnt
 
     def excluded(self, of: Network) -> list[str]:
         return ["192.0.2.130"]
