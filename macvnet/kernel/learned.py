@@ -22,10 +22,10 @@ NLMSG_ERROR, NLMSG_DONE = 2, 3
 SOL_NETLINK, NETLINK_GET_STRICT_CHK = 270, 12
 IFA_ADDRESS, IFA_CACHEINFO, IFA_FLAGS, IFA_TARGET_NETNSID = 1, 6, 8, 10
 SCOPE_GLOBAL = 0
-IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_TENTATIVE, IFA_F_PERMANENT = 0x08, 0x20, 0x40, 0x80
+IFA_F_DEPRECATED, IFA_F_TENTATIVE, IFA_F_PERMANENT = 0x20, 0x40, 0x80
 FOREVER = 0xFFFFFFFF
 REPLY_SECONDS = 30
-PREFERRED, DEPRECATED, TENTATIVE, DUPLICATE = "preferred", "deprecated", "tentative", "duplicate"
+PREFERRED, DEPRECATED, TENTATIVE = "preferred", "deprecated", "tentative"
 _ROOM = 1 << 18
 _HEADER = struct.Struct("=IHHII")
 _ADDRESS = struct.Struct("=BBBBI")
@@ -37,7 +37,7 @@ class Learned(NamedTuple):
     """An address that a link has made itself. ``valid`` is how many seconds it lasts; None: ever.
 
     ``state``: "preferred"; "deprecated": for what has begun only; "tentative": not
-    proved unique yet; "duplicate": another machine has it, so it is not used.
+    proved unique yet. One that another machine has is taken away by the kernel.
     """
 
     address: Address
@@ -51,7 +51,7 @@ class Learned(NamedTuple):
 
     @property
     def usable(self) -> bool:
-        return self.state in (PREFERRED, DEPRECATED)
+        return self.state != TENTATIVE
 
 
 def learned(places: Sequence[tuple[int, int]]) -> list[list[Learned] | None]:
@@ -122,8 +122,6 @@ def _read(message: bytes) -> Learned | None:
 
 
 def _state(flags: int) -> str:
-    if flags & IFA_F_DADFAILED:
-        return DUPLICATE
     if flags & IFA_F_TENTATIVE:
         return TENTATIVE
     return DEPRECATED if flags & IFA_F_DEPRECATED else PREFERRED

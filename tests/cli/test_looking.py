@@ -196,7 +196,7 @@ def test_hosts_has_the_addresses_that_endpoints_have_learned_and_can_use(
 ) -> None:
     lan = engine.known[0]
     engine.joined[lan.id] = [endpoint(lan, 1)]
-    states = ("preferred", "deprecated", "tentative", "duplicate")
+    states = ("preferred", "deprecated", "tentative")
     engine.learnt = {
         "e1" * 32: tuple(
             Learned(Address.parse(f"2001:db8:7::{number}"), 64, state, 60)
