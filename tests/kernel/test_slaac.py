@@ -78,7 +78,8 @@ def test_a_router_gives_addresses_to_targets_and_to_nobody_else(lab: Lab) -> Non
     create(
         host, "dual", *LAN, *SLAAC, "-o", "share_parent=1", "-o", "probe=on", "-o", "probe_ms=50"
     )
-    plain, token, both, router, mute = (lab.named(name) for name in "abcde")
+    create(host, "inner", *ALONE, "--internal", "-o", "share_parent=1")
+    plain, token, both, router, mute, inner = (lab.named(name) for name in "abcdef")
     # Whatever a target has as its default, and where it is a router itself.
     for key, value in (("disable_ipv6", "1"), ("accept_ra", "0"), ("addr_gen_mode", "1"),
                        ("use_tempaddr", "2"), ("router_solicitations", "0")):  # fmt: skip
@@ -99,12 +100,15 @@ def test_a_router_gives_addresses_to_targets_and_to_nobody_else(lab: Lab) -> Non
     join(host, router, "six", "--metric=77")
     join(host, mute, "six", "--no-default-route", "--ip6-token=::e")
 
+    join(host, inner, "inner", "--ip6-token=::f")
+
     with lab.router.advertising(PREFIX):
         wanted = {
             plain: f"{eui64(first.mac)}/64",
             token: f"{BASE}:a:b/64",
             both: f"{BASE}:c/64",
             mute: f"{BASE}:e/64",
+            inner: f"{BASE}:f/64",
         }
         for target, address in wanted.items():
             assert wait_until(partial(learned_of, target), 10), target.name
@@ -114,7 +118,7 @@ def test_a_router_gives_addresses_to_targets_and_to_nobody_else(lab: Lab) -> Non
             assert wait_until(partial(by_router, target), 10)
         (route,) = [r for r in router.routes(6) if r["dst"] == "default"]
         assert route["metric"] == 77
-        assert mute.default_route(6) is None
+        assert mute.default_route(6) is inner.default_route(6) is None
         # Somebody reaches it, there and back through what the router said.
         assert wait_until(lambda: all(state == "" for _, state in learned_of(token)), 10)
         lab.router.add_address(f"{BASE}:1/64")
@@ -130,8 +134,8 @@ def test_a_router_gives_addresses_to_targets_and_to_nobody_else(lab: Lab) -> Non
 
     assert host.macvnet("check", fork=True).checked().lines == []
     assert (sysctls(host, "eth0"), sysctls(token, "lo")) == alone
-    for target in (plain, token, both, router, mute):
-        host.macvnet("disconnect", "--force", "dual" if target is both else "six", target.target)
+    for target in (plain, token, both, router, mute, inner):
+        host.macvnet("detach", target.target, fork=True).checked()
         assert target.links() == ["lo"]
     assert before.changes(host.snapshot()) == []
 
@@ -249,3 +253,36 @@ def lab_restarted(lab: Lab, target: Named) -> Named:
 def test_contradictions_are_refused(lab: Lab, words: tuple[str, ...], said: str, hint: str) -> None:
     done = lab.host.macvnet("create", *LAN, *SLAAC, *words, "net", fork=True)
     assert hint in refused(done, REQUEST, said)
+
+
+def test_what_an_endpoint_cannot_have_is_refused(lab: Lab) -> None:
+    host = lab.host
+    create(host, "six", *ALONE)
+    create(host, "four", *LAN, "-o", "share_parent=1")
+    create(
+        host, "dual", "--subnet=10.9.0.0/24", "-o", "parent=eth0", "-o", "share_parent=1", *SLAAC
+    )
+    create(host, "off", "-o", "parent=eth0", "--ipam-driver=null", "-o", "ipv6_mode=none",
+           "-o", "share_parent=1")  # fmt: skip
+    create(host, "both", "--subnet=2001:db8:9::/64", "-o", "parent=eth0", "-o", "share_parent=1")
+    web = lab.named("web")
+    for words, said, hint in (
+        ("connect --ip6 2001:db8::7 six", "2001:db8::7 cannot be given out", "--ip6-token ::7"),
+        ("reserve --ip6 2001:db8::7 dual", "2001:db8::7 cannot be given out", "--ip6-token ::7"),
+        ("connect --ip6-token ::7 both", "'::7' has no use", "--ip6 2001:db8:9::7"),
+        ("connect --ip6-token ::7 four", "'::7' has no use", "leave --ip6-token out"),
+        ("connect --link-local-ip fe80::7 four", "'four' has no IPv6", "--link-local-ip fe80::7"),
+        ("connect --link-local-ip fe80::7 off", "'off' has no IPv6", "--link-local-ip fe80::7"),
+        ("attach --network six,ip6-token=2001::7 --", "upper one is the router's", "::7"),
+    ):
+        done = host.macvnet(*words.split(), web.target, fork=True)
+        assert hint in refused(done, REQUEST, said)
+    assert web.links() == ["lo"]
+    # Without addresses of macvnet's, what a link speaks is the user's affair, unless it is said.
+    join(host, web, "off")
+    assert web.addresses(link_local=True) == []
+    assert web.sysctl("net/ipv6/conf/eth0/disable_ipv6") == "1"
+    done = host.macvnet("create", "-o", "parent=eth0", *SLAAC, "-o", "share_parent=1", "alone")
+    assert "--ipv4=false" in refused(done, REQUEST, "needs a --subnet")
+    done = host.macvnet("create", "--subnet=10.9.0.0/24", *SLAAC, "alone", fork=True)
+    assert "-o parent=" in refused(done, REQUEST, "needs a router that advertises")
