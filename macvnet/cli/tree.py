@@ -91,6 +91,7 @@ def _leaf(leaf: Leaf) -> dict[str, Any]:
         "interface": endpoint.ifname,
         "mac": endpoint.mac,
         "addresses": [assigned.cidr for assigned in endpoint.addresses],
+        "learned": [one.cidr for one in leaf.learned],
         "condition": leaf.condition.replace(" ", "-"),
     }
 
@@ -177,4 +178,5 @@ def _of_leaf(leaf: Leaf, signs: Signs) -> list[Word]:
     words = [Word(f"{sign} {printable(str(endpoint.owner))}", style)]
     words += [Word(printable(endpoint.ifname))] if endpoint.ifname else []
     words += [Word(assigned.cidr) for assigned in endpoint.addresses]
+    words += [Word(one.cidr) for one in leaf.learned]
     return words if leaf.condition == "up" else [*words, Word(leaf.condition, style)]

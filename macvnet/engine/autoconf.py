@@ -127,11 +127,11 @@ def settings(network: Network, endpoint: Endpoint) -> tuple[tuple[str, str], ...
         found.append(("accept_ra_rt_info_max_plen", "0"))
     if endpoint.routing.metric:
         found.append(("ra_defrtr_metric", str(endpoint.routing.metric)))
-    if driver_of(network.driver).has_own_mac(network.link):
-        found.append(("addr_gen_mode", EUI64))
-    else:
-        # Endpoints that have the parent's MAC would get their suffixes by the order of joining.
+    if driver_of(network.driver).announces_from_parent(network.link):
+        # Endpoints that share the parent's MAC would get their suffixes by the order of joining.
         found += [("stable_secret", secret(network, endpoint)), ("addr_gen_mode", STABLE)]
+    else:
+        found.append(("addr_gen_mode", EUI64))
     return (*found, ("disable_ipv6", "0"))
 
 

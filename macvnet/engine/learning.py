@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 
 from macvnet.engine import overview
 from macvnet.errors import PermissionDenied
-from macvnet.kernel.learned import Learned, learned
+from macvnet.kernel.learned import Learned
 from macvnet.kernel.sight import Sight
 from macvnet.model import Endpoint, Network
 
 Learnt = dict[str, tuple[Learned, ...]]
-"""By the endpoint's ID. One whose link cannot be seen is not in it."""
+"""By the endpoint's ID; nothing of one whose link cannot be seen."""
 
 
 def look(
@@ -29,10 +29,4 @@ def look(
             leaves = overview.conditions(sight, endpoints, (network,), boot_id, present)
     except PermissionDenied:
         return {}
-    seen = [(leaf.endpoint, leaf.link) for leaf in leaves if leaf.link is not None]
-    answers = learned([(endpoint.sandbox.nsid or 0, link.ifindex) for endpoint, link in seen])
-    return {
-        endpoint.id: tuple(each)
-        for (endpoint, _), each in zip(seen, answers, strict=True)
-        if each is not None
-    }
+    return {leaf.endpoint.id: leaf.learned for leaf in overview.with_learned(leaves)}

@@ -129,6 +129,8 @@ def test_a_router_gives_addresses_to_targets_and_to_nobody_else(lab: Lab) -> Non
             (f"{BASE}:a:b/64", "preferred")
         ]
         assert 0 < shown[token.target][0]["ValidSeconds"] <= 3600
+        tree = host.macvnet("tree", fork=True).checked().stdout
+        assert f"{token.target}  eth0  {BASE}:a:b/64\n" in tree
         hosts = host.macvnet("hosts", "dual", fork=True).checked().lines
         assert hosts == ["172.16.86.2\tc", f"{BASE}:c\tc"]
 
@@ -150,6 +152,16 @@ def learned_of(target: Machine, ifname: str = "eth0") -> list[tuple[str, str]]:
         for info in target.address_info(ifname)
         if info["family"] == "inet6" and info["scope"] == "global" and info.get("dynamic")
     ]
+
+
+def test_one_that_has_the_parent_for_itself_makes_its_address_of_its_own_mac(lab: Lab) -> None:
+    host, mac = lab.host, "02:00:5e:00:53:07"
+    create(host, "whole", *ALONE, "-o", "macvlan_mode=passthru", "-o", "passthru_force=true")
+    web = lab.named("web")
+    join(host, web, "whole", f"--mac-address={mac}")
+    with lab.router.advertising(PREFIX):
+        assert wait_until(partial(learned_of, web), 10)
+    assert [address for address, _ in learned_of(web)] == [f"{eui64(mac)}/64"]
 
 
 def test_what_is_changed_is_found_and_mended_and_what_is_gone_comes_back(lab: Lab) -> None:
