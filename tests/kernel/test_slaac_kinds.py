@@ -50,11 +50,12 @@ def test_on_a_vlan_the_target_hears_the_router_and_the_host_does_not(lab: Lab) -
     before = host.snapshot()
     create(host, "six", "-o", "parent=eth0.50", *SLAAC, "--ipv4=false")
     made = host.snapshot()
-    web = lab.named("web")
+    web = lab.container()
     join(host, web, "six", "--ip6-token=::5")
     with lab.router.advertising(PREFIX, "eth0.50"):
         assert wait_until(partial(by_router, web), 20)
         assert [address for address, _ in learned_of(web)] == ["2001:db8:7::5/64"]
+        assert host.macvnet("doctor", "six", fork=True).checked().lines == []
     assert host.addresses("eth0.50", link_local=True) == []
     host.macvnet("disconnect", "six", web.target).checked()
     assert made.changes(host.snapshot()) == []
