@@ -27,6 +27,7 @@ _OURS = "macvnet."
 SCALARS = {
     "ip": "ip",
     "ip6": "ip6",
+    "ip6-token": "ip6_token",
     "mac": "mac",
     "mac-address": "mac",
     "ifname": "ifname",

@@ -56,6 +56,7 @@ ENDPOINT_KEYS: dict[str, tuple[str, str]] = {
     "route": ("routes", LIST),
     "policy_routes": ("policy_routes", FLAG),
     "no_probe": ("no_probe", FLAG),
+    "ip6_token": ("ip6_token", TEXT),
 }
 REQUIRED = ("network", "container")
 

@@ -70,6 +70,14 @@ def mac(parent: str, address: str) -> str:
     return f"mac/{parent}/{address}"
 
 
+def token(parent: str, suffix: str) -> str:
+    """Who makes IPv6 addresses with a token on a parent: its existence makes tokens unique there.
+
+    Their prefix is the router's, the same for all networks on the parent.
+    """
+    return f"token/{parent}/{suffix}"
+
+
 def made_link(link_name: str) -> str:
     """A link that macvnet made in the host's namespace."""
     return MADE_LINKS + link_name

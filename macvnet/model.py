@@ -23,6 +23,9 @@ RETURNING = "returning"
 DEFAULT_SEGMENT = "default"
 NULL = "null"
 AUTO, ON, OFF = "auto", "on", "off"
+STATIC, SLAAC, NO_IPV6 = "static", "slaac", "none"
+"""Where an endpoint has its IPv6 addresses from: ``-o ipv6_mode``."""
+
 IPAM_DRIVERS = ("default", NULL)
 
 
@@ -145,6 +148,7 @@ class LinkOptions(NamedTuple):
     watch: bool = False
     probe: str = AUTO
     probe_interval: float = 0.1
+    ipv6_mode: str = STATIC
 
     def to_json(self) -> dict[str, Any]:
         return self._asdict()
@@ -341,6 +345,7 @@ class Endpoint(NamedTuple):
     route is decided by. ``ifindex`` is the link's in the sandbox, 0 until made.
     ``mac_scope`` is the parent's name under which its MAC is held; ``dead_since``
     when its sandbox was first seen dead (seconds since the epoch; 0: not seen).
+    ``ip6_token`` is the lower half of the IPv6 addresses it makes itself, "" where chosen.
     """
 
     id: str
@@ -364,6 +369,7 @@ class Endpoint(NamedTuple):
     mac_scope: str = ""
     dead_since: float = 0.0
     routing: Routing = PLAIN
+    ip6_token: str = ""
 
     def to_json(self) -> dict[str, Any]:
         data = self._asdict()
@@ -432,6 +438,7 @@ class EndpointRequest(NamedTuple):
     routes: tuple[str, ...] = ()
     policy_routes: bool = False
     no_probe: bool = False
+    ip6_token: str = ""
 
 
 class Change(NamedTuple):

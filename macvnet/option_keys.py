@@ -17,6 +17,7 @@ COMMON: tuple[str, ...] = (
     "com.docker.network.advertise_addr_ms",
     "probe",
     "probe_ms",
+    "ipv6_mode",
     "com.docker.network.enable_ipv4",
     "com.docker.network.enable_ipv6",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from macvnet.addresses import Address
 from macvnet.errors import InvalidRequest
 from macvnet.kernel.constants import NAME_MAX
 from macvnet.text import quoted
@@ -109,6 +110,18 @@ def check_labels(labels: dict[str, str]) -> None:
                 f"label {quoted(key)} contains white space",
                 f"--label {re.sub(r'[^!-~]+', '-', key[:40])}=...",
             )
+
+
+SUFFIX = (1 << 64) - 1
+"""The lower half of an IPv6 address: what a token is."""
+
+
+def token_text(address: Address) -> str:
+    """A token in the one spelling that it is recorded in: ::a:b, never ::0.10.0.11."""
+    words = [f"{address.value >> at & 0xFFFF:x}" for at in (48, 32, 16, 0)]
+    while len(words) > 1 and words[0] == "0":
+        del words[0]
+    return "::" + ":".join(words)
 
 
 class Counter:

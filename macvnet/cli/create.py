@@ -64,7 +64,7 @@ Examples:
         metavar="KEY=VALUE",
         shell_complete=suggest.driver_options,
         help="Driver option: parent, macvlan_mode, ipvlan_mode, ipvlan_flag, mtu, "
-        "share_parent, segment, watch, onlink, passthru_force, com.docker.network.*.",
+        "share_parent, segment, watch, onlink, ipv6_mode, passthru_force, com.docker.network.*.",
     ),
     Flag(["--internal"], help="No default route in containers, even with --gateway."),
     Flag(["--ipv4"], help="IPv4 addresses (default: true, unless all subnets are IPv6)."),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from macvnet.engine import Engine
     from macvnet.kept import Kept
+    from macvnet.kernel.learned import Learned
     from macvnet.model import Endpoint, Network, Pool
 
 SATURATED = (1 << 64) - 1
@@ -137,6 +138,7 @@ def _usage(engine: Engine, network: Network) -> dict[str, Any]:
 
 def _beyond(engine: Engine, network: Network, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     parent = network.parent
+    learnt = engine.learned(network, endpoints)
     return {
         "Schema": SCHEMA,
         "State": network.state,
@@ -148,6 +150,7 @@ def _beyond(engine: Engine, network: Network, endpoints: Sequence[Endpoint]) -> 
         "Mode": network.link.mode,
         "Flag": network.link.flag,
         "MTU": network.link.mtu,
+        "IPv6Mode": network.link.ipv6_mode,
         "HostAccess": {"Interface": network.shim, "IPv6Address": network.shim_address},
         "Exclude": engine.excluded(network),
         "Pools": [
@@ -159,7 +162,9 @@ def _beyond(engine: Engine, network: Network, endpoints: Sequence[Endpoint]) -> 
             }
             for pool in _docker_order(network.pools)
         ],
-        "Endpoints": [_endpoint(one, engine.present(one)) for one in endpoints],
+        "Endpoints": [
+            _endpoint(one, engine.present(one), learnt.get(one.id, ())) for one in endpoints
+        ],
         "Reservations": [_reservation(one) for one in engine.reservations(network)],
     }
 
@@ -171,7 +176,7 @@ def _reservation(kept: Kept) -> dict[str, Any]:
     }
 
 
-def _endpoint(endpoint: Endpoint, present: bool) -> dict[str, Any]:
+def _endpoint(endpoint: Endpoint, present: bool, learnt: Sequence[Learned]) -> dict[str, Any]:
     return {
         "ID": endpoint.id,
         "Target": str(endpoint.owner),
@@ -188,6 +193,10 @@ def _endpoint(endpoint: Endpoint, present: bool) -> dict[str, Any]:
                 "Requested": assigned.explicit,
             }
             for assigned in endpoint.addresses
+        ],
+        "IPv6Token": endpoint.ip6_token,
+        "Learned": [
+            {"Address": one.cidr, "State": one.state, "ValidSeconds": one.valid} for one in learnt
         ],
         "GwPriority": endpoint.gw_priority,
         "DefaultRoute": not endpoint.routing.no_default,

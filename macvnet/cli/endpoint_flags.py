@@ -47,6 +47,12 @@ def endpoint_options() -> list[click.Option]:
             ["--policy-routes"],
             help="Answer what comes in on the interface from it, with a routing table of its own.",
         ),
+        click.Option(
+            ["--ip6-token"],
+            metavar="::SUFFIX",
+            default="",
+            help="Suffix of the IPv6 addresses that it makes itself (-o ipv6_mode=slaac).",
+        ),
         Flag(["--no-probe"], help="Do not ask first whether another machine has the address."),
     ]
 

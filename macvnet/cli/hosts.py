@@ -68,12 +68,15 @@ def hosts(
 
 
 def _entries(engine: Engine, network: Network, *, everybody: bool) -> Iterator[dict[str, Any]]:
-    for endpoint in engine.endpoints(network):
+    endpoints = engine.endpoints(network)
+    learnt = engine.learned(network, endpoints)
+    for endpoint in endpoints:
         present = engine.present(endpoint)
         if present or everybody:
-            for assigned in endpoint.addresses:
+            usable = [one.address for one in learnt.get(endpoint.id, ()) if one.usable]
+            for address in (*(each.address for each in endpoint.addresses), *usable):
                 yield {
-                    "address": str(assigned.address),
+                    "address": str(address),
                     "names": names(endpoint),
                     "network": network.name,
                     "container": str(endpoint.owner),

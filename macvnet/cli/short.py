@@ -54,6 +54,7 @@ _ENDPOINT = {
     "--route": REPEATED,
     "--policy-routes": BOOLEAN,
     "--no-probe": BOOLEAN,
+    "--ip6-token": TEXT,
 }
 _LISTS = {"--alias": LIST, "--driver-opt": LIST, "--link-local-ip": LIST}
 _NETWORKS = {"--network": REPEATED, "--net": REPEATED}

@@ -12,6 +12,7 @@ from macvnet.cli import formats
 from macvnet.cli.drawing import Line, Signs, Word, broken, columns, show, signs
 from macvnet.cli.invocation import Invocation
 from macvnet.cli.parameters import Flag, command, text_or_json
+from macvnet.model import SLAAC
 from macvnet.text import printable
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def _carried(one: Carried) -> dict[str, Any]:
         "network_id": network.id,
         "driver": network.driver,
         "mode": network.link.mode,
+        "ipv6_mode": network.link.ipv6_mode,
         "state": network.state,
         "config_only": network.config_only,
         "subnets": [str(pool.subnet) for pool in network.pools],
@@ -89,6 +91,7 @@ def _leaf(leaf: Leaf) -> dict[str, Any]:
         "interface": endpoint.ifname,
         "mac": endpoint.mac,
         "addresses": [assigned.cidr for assigned in endpoint.addresses],
+        "learned": [one.cidr for one in leaf.learned],
         "condition": leaf.condition.replace(" ", "-"),
     }
 
@@ -160,6 +163,8 @@ def _of_network(network: Network) -> list[Word]:
     words = [Word(printable(network.name), "bold")]
     words.append(Word("settings only" if network.config_only else kind))
     words += [Word(str(pool.subnet)) for pool in network.pools]
+    if network.link.ipv6_mode == SLAAC:
+        words.append(Word(SLAAC))
     if network.internal:
         words.append(Word("internal"))
     return words if network.state == "active" else [*words, Word(network.state, "yellow")]
@@ -173,4 +178,5 @@ def _of_leaf(leaf: Leaf, signs: Signs) -> list[Word]:
     words = [Word(f"{sign} {printable(str(endpoint.owner))}", style)]
     words += [Word(printable(endpoint.ifname))] if endpoint.ifname else []
     words += [Word(assigned.cidr) for assigned in endpoint.addresses]
+    words += [Word(one.cidr) for one in leaf.learned]
     return words if leaf.condition == "up" else [*words, Word(leaf.condition, style)]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 EXAMPLE = FLAG.example
 FLAGS = (
     *("--ip", "--ip6", "--mac-address", "--ifname", "--gw-priority"),
-    *("--no-default-route", "--metric", "--route", "--policy-routes"),
+    *("--no-default-route", "--metric", "--route", "--policy-routes", "--ip6-token"),
 )
 """The single flags, which are for one network."""
 
@@ -41,6 +41,7 @@ def request(given: dict[str, Any]) -> EndpointRequest:
         routes=given["route"],
         policy_routes=bool(given["policy_routes"]),
         no_probe=bool(given.get("no_probe")),
+        ip6_token=given.get("ip6_token", ""),
     )
 
 
@@ -50,8 +51,8 @@ def over(common: EndpointRequest, own: EndpointRequest) -> EndpointRequest:
 
 
 def refuse_for_many(given: dict[str, Any], networks: Sequence[str] = ()) -> None:
-    """InvalidRequest where the flags give several containers one address or MAC."""
-    for name in ("ip", "ip6", "mac_address"):
+    """InvalidRequest where the flags give several containers one address, token or MAC."""
+    for name in ("ip", "ip6", "mac_address", "ip6_token"):
         if given[name]:
             flag = "--" + name.replace("_", "-")
             raise InvalidRequest(
@@ -60,9 +61,9 @@ def refuse_for_many(given: dict[str, Any], networks: Sequence[str] = ()) -> None
             )
     for text in networks:
         _, own = _network(text)
-        if own.ip or own.ip6 or own.mac:
+        if own.ip or own.ip6 or own.mac or own.ip6_token:
             raise InvalidRequest(
-                f"--network {quoted(text)} gives one address or MAC to several containers",
+                f"--network {quoted(text)} gives one address, token or MAC to several containers",
                 "leave it out, or attach them one by one",
             )
 

@@ -120,7 +120,7 @@ class Target(NamedTuple):
 
 
 class Gateway(NamedTuple):
-    """A gateway that was asked by ARP on behalf of a use: who answered whom, as MACs.
+    """A gateway that was asked for on behalf of a use: who answered whom, as MACs.
 
     ``by_endpoint`` and ``by_parent`` are None where nobody could ask from there.
     ``below`` is whether the gateway of the link below the VLAN answered (None: not
@@ -148,6 +148,14 @@ class Gateway(NamedTuple):
         return self.by_endpoint is not None or self.by_parent is not None
 
 
+class Routers(NamedTuple):
+    """Who answered that a use asked for routers: a MAC, and the prefixes to make addresses of."""
+
+    subject: str
+    parent: str
+    heard: tuple[tuple[str, tuple[Subnet, ...]], ...]
+
+
 class Facts(NamedTuple):
     """Everything that one look saw."""
 
@@ -155,3 +163,4 @@ class Facts(NamedTuple):
     uses: tuple[Use, ...] = ()
     targets: tuple[Target, ...] = ()
     gateways: tuple[Gateway, ...] = ()
+    routers: tuple[Routers, ...] = ()

@@ -1,14 +1,14 @@
 """What the LAN itself says: who answers for a gateway, and to whom.
 
-An answer proves; silence only suggests. Gateways are asked by ARP, so IPv4 only.
+An answer proves; silence only suggests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from macvnet.addresses import Subnet
-from macvnet.doctor.facts import Facts, Gateway, Use
+from macvnet.addresses import IPV6, Subnet
+from macvnet.doctor.facts import Facts, Gateway, Routers, Use
 from macvnet.doctor.findings import Cause, Finding
 from macvnet.doctor.machine import ipvlan_for
 from macvnet.text import quoted
@@ -24,14 +24,15 @@ CAUSES = (
     Cause(
         "gateway-silent",
         "Endpoints send what is not for the LAN to a gateway that is not there.",
-        "Three ARP requests for the gateway had no answer, from an endpoint or from the parent.",
+        "Three ARP requests, or solicitations for IPv6, for the gateway had no answer, from an "
+        "endpoint or from the parent.",
         "Correct the gateway, switch the router on, or see to the cable.",
     ),
     Cause(
         "gateway-two-macs",
         "Two machines have the gateway's address; endpoints reach now the one, now the other.",
-        "ARP requests for the gateway were answered with more than one MAC. A router with two "
-        "cables into one LAN may do so too.",
+        "ARP requests, or solicitations, for the gateway were answered with more than one MAC. A "
+        "router with two cables into one LAN may do so too.",
         "Find the one that should not have it, by its MAC.",
     ),
     Cause(
@@ -49,15 +50,38 @@ CAUSES = (
         "one made for the purpose.",
         "Allow other MACs there, or use ipvlan.",
     ),
+    Cause(
+        "router-silent",
+        "The endpoints of a network with `-o ipv6_mode=slaac` have no IPv6 addresses but fe80:: "
+        "ones, and no route.",
+        "Three router solicitations had no answer within five seconds, from an endpoint or from "
+        "the parent.",
+        "Let the router advertise, or give out addresses of an IPv6 `--subnet`.",
+    ),
+    Cause(
+        "router-no-prefix",
+        "The same, though a router is there: it tells of no prefix that addresses can be made of.",
+        "No advertisement has a prefix of length 64 with the flag A (autonomous), which a router "
+        "leaves out where addresses come by DHCPv6.",
+        "Let the router advertise one, or give out addresses of an IPv6 `--subnet`.",
+    ),
 )
+PREFIX_LENGTH = 64
+"""The only one that the kernel makes addresses of (RFC 4291 2.5.1)."""
 
 
 def examine(facts: Facts) -> Iterator[Finding]:
     """What is found of all gateways, and of the networks' subnets."""
     uses = {use.subject: use for use in facts.uses}
+    filtered = set()
     for gateway in facts.gateways:
-        if gateway.asked:
-            yield from _gateway(gateway, uses.get(gateway.subject))
+        for found in _gateway(gateway, uses.get(gateway.subject)) if gateway.asked else ():
+            # What drops frames of other MACs does not look for their family.
+            if found.cause != "mac-filtered" or found.subject not in filtered:
+                yield found
+            filtered.add(found.subject if found.cause == "mac-filtered" else "")
+    for routers in facts.routers:
+        yield from _routers(routers)
     answered = {gateway.subject for gateway in facts.gateways if gateway.macs}
     for use in facts.uses:
         if use.subject not in answered:
@@ -87,7 +111,9 @@ def _gateway(gateway: Gateway, use: Use | None) -> Iterator[Finding]:
             "gateway-silent",
             subject,
             f"nobody answers for the gateway {address} on {gateway.parent}",
-            f"arping -I {gateway.parent} {address}",
+            f"ping -6 -I {gateway.parent} {address}"
+            if address.family == IPV6
+            else f"arping -I {gateway.parent} {address}",
         )
     elif gateway.by_endpoint == () and gateway.by_parent:
         who = "a macvlan made to try it" if gateway.active else "an endpoint on it"
@@ -97,6 +123,26 @@ def _gateway(gateway: Gateway, use: Use | None) -> Iterator[Finding]:
             f"the gateway {address} answers {gateway.parent}, but not {who}: frames with other "
             "MACs are dropped on the way",
             ipvlan_for(use) if use else f"macvnet create -d ipvlan -o parent={gateway.parent} NAME",
+        )
+
+
+def _routers(routers: Routers) -> Iterator[Finding]:
+    seen = f"tcpdump -ni {routers.parent} 'icmp6 && ip6[40] == 134' to see who advertises what"
+    if not routers.heard:
+        yield Finding(
+            "router-silent",
+            routers.subject,
+            f"no router on {routers.parent} advertises itself, and IPv6 addresses are to be made "
+            "of what it says",
+            f"let the router advertise a prefix; {seen}",
+        )
+    elif not any(p.prefixlen == PREFIX_LENGTH for _, prefixes in routers.heard for p in prefixes):
+        macs = " and ".join(dict.fromkeys(mac for mac, _ in routers.heard))
+        yield Finding(
+            "router-no-prefix",
+            routers.subject,
+            f"the router with the MAC {macs} advertises no /64 that IPv6 addresses may be made of",
+            f"let the router advertise one (flag A); {seen}",
         )
 
 

@@ -68,7 +68,7 @@ def _link(target: Target, link: TargetLink) -> Iterator[Finding]:
         yield Finding(
             "target-ipv6-disabled",
             subject,
-            f"IPv6 is disabled on {name}, and network {link.network} has IPv6 addresses for it",
+            f"IPv6 is disabled on {name}, and network {link.network} has IPv6",
             _set(target, f"net/ipv6/conf/{link.name}/disable_ipv6=0")
             + f" && macvnet repair {link.network}",
         )

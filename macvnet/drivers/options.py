@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from macvnet.errors import InvalidRequest
-from macvnet.model import AUTO, OFF, ON, LinkOptions
+from macvnet.model import AUTO, NO_IPV6, OFF, ON, SLAAC, STATIC, LinkOptions
+from macvnet.option_keys import OF_DRIVER
 from macvnet.text import nearest, quoted
 
 TRUE = ("1", "t", "T", "TRUE", "true", "True")
@@ -19,6 +20,7 @@ ANNOUNCE_COUNT_MAX = 3
 ANNOUNCE_MS_MIN, ANNOUNCE_MS_MAX = 100, 2000
 PROBE_MS_MIN, PROBE_MS_MAX = 50, 2000
 PROBE_WORDS = (AUTO, ON, OFF)
+IPV6_MODES = (STATIC, SLAAC, NO_IPV6)
 NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 
 ENABLE_IPV4 = "com.docker.network.enable_ipv4"
@@ -32,6 +34,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("share_parent", "onlink", ENABLE_IPV4, ENABLE_IPV6), TRUE_FALSE),
     "watch": WATCH,
     "probe": PROBE_WORDS,
+    "ipv6_mode": IPV6_MODES,
 }
 """The words that the values of common keys take, of those that take no others."""
 
@@ -109,6 +112,7 @@ COMMON: dict[str, Reader] = {
     "probe_ms": lambda key, value: {
         "probe_interval": number(key, value, PROBE_MS_MIN, PROBE_MS_MAX) / 1000
     },
+    "ipv6_mode": lambda key, value: {"ipv6_mode": choice("IPv6 mode", key, value, IPV6_MODES)},
     ENABLE_IPV4: _checked,
     ENABLE_IPV6: _checked,
 }
@@ -131,7 +135,9 @@ def parse(
         )
     for key, value in options.items():
         if key not in table:
-            guess = nearest(key, table)
+            # A key of the other driver is meant to be the one of this driver like it.
+            of_another = any(key in keys for keys in OF_DRIVER.values())
+            guess = nearest(key, own if of_another else table)
             raise InvalidRequest(
                 f"there is no option {quoted(key)} for this driver",
                 f"-o {guess}=..." if guess else "known options: " + ", ".join(sorted(table)),
@@ -154,6 +160,7 @@ def words(options: LinkOptions, own: Mapping[str, str]) -> dict[str, str]:
         "com.docker.network.advertise_addr_ms": str(round(options.announce_interval * 1000)),
         "probe": options.probe,
         "probe_ms": str(round(options.probe_interval * 1000)),
+        "ipv6_mode": options.ipv6_mode,
     }
     if options.parent:
         found["parent"] = options.parent

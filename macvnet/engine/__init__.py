@@ -14,7 +14,7 @@ from macvnet import keys
 from macvnet.engine import lookup
 from macvnet.engine.context import Context
 from macvnet.errors import Conflict, MacvnetError, NotFound
-from macvnet.model import Change, CreateRequest, Endpoint, EndpointRequest, Network, Owner
+from macvnet.model import SLAAC, Change, CreateRequest, Endpoint, EndpointRequest, Network, Owner
 from macvnet.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from macvnet.engine.describing import Described
     from macvnet.engine.disconnecting_many import Report as ReportDisconnected
     from macvnet.engine.importing import Imported
+    from macvnet.engine.learning import Learnt
     from macvnet.engine.overview import Branch
     from macvnet.engine.planning import Plan
     from macvnet.engine.repairing import Repaired
@@ -132,6 +133,14 @@ class Engine:
         if endpoint.sandbox.boot_id != self._ctx.boot_id or endpoint.owner.runtime not in table():
             return False
         return table()[endpoint.owner.runtime].present(endpoint, self.reader)
+
+    def learned(self, network: Network, endpoints: Sequence[Endpoint]) -> Learnt:
+        """The IPv6 addresses that endpoints of a network have learned from routers, by ID."""
+        if network.link.ipv6_mode != SLAAC:
+            return {}
+        from macvnet.engine import learning
+
+        return learning.look(network, endpoints, self._ctx.boot_id, self.present)
 
     def ipam_status(self, terms: Sequence[str] = ()) -> list[PoolCounts]:
         """The pools of some networks, or of all, and how many of their addresses are what."""

@@ -15,7 +15,7 @@ from macvnet.engine.reopening import RETURNED, SAME, reopened
 from macvnet.kernel import addressing, links, nsid
 from macvnet.kernel.addressing import RouteInfo
 from macvnet.kernel.links import LinkInfo
-from macvnet.model import ACTIVE, JOINED, PLAIN, Assigned, Endpoint, Network
+from macvnet.model import ACTIVE, JOINED, PLAIN, STATIC, Assigned, Endpoint, Network
 from macvnet.records import NamedTuple
 
 UNFINISHED = "unfinished"
@@ -35,6 +35,8 @@ DOWN = "endpoint-link-down"
 NO_ADDRESS = "address-missing"
 WRONG_ROUTE = "wrong-route"
 WRONG_RULE = "wrong-rule"
+WRONG_SYSCTL = "wrong-sysctl"
+WRONG_TOKEN = "wrong-token"
 NO_RECORD = "link-without-record"
 NOT_HELD = "reservation-without-lease"
 NOT_RESERVED = "lease-without-reservation"
@@ -173,6 +175,13 @@ def _inside(
             yield difference(WRONG_ROUTE, f"the route {route.words} is missing")
         for rule in gone.rules:
             yield difference(WRONG_RULE, f"the rule {rule.words} is missing")
+    if network.link.ipv6_mode != STATIC:
+        from macvnet.engine import autoconf
+
+        for text in autoconf.changed(network, endpoint, link, at):
+            yield difference(WRONG_SYSCTL, text)
+        if autoconf.lost_token(endpoint, link, at):
+            yield difference(WRONG_TOKEN, f"{link.name} lacks the token {endpoint.ip6_token}")
     members = election.standing(members_of(ctx.reader, endpoint.sandbox.key), at, endpoint.id)
     for decision in election.decide(members, election.defaults(at)):
         if decision.put is not None and decision.gainer == endpoint:

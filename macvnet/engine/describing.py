@@ -20,6 +20,7 @@ from macvnet.model import (
     ACTIVE,
     JOINED,
     RETURNING,
+    SLAAC,
     CreateRequest,
     Endpoint,
     EndpointRequest,
@@ -115,6 +116,7 @@ def endpoint(of: Endpoint) -> EndpointRequest:
         metric=of.routing.metric,
         routes=of.routing.routes,
         policy_routes=of.routing.policy,
+        ip6_token=of.ip6_token,
     )
 
 
@@ -159,9 +161,17 @@ def endpoint_differences(there: Endpoint, wanted: EndpointRequest) -> Iterator[s
         ("metric", there.routing.metric, wanted.metric),
         ("route", there.routing.routes, _routes(wanted)),
         ("policy_routes", there.routing.policy, wanted.policy_routes),
+        ("ip6_token", there.ip6_token, _token(wanted.ip6_token)),
     ):
         if asked and has != asked:
             yield f"{key} is {_shown(has)}, not {_shown(asked)}"
+
+
+def _token(text: str) -> str:
+    try:
+        return rules.token_text(Address.parse(text)) if text else ""
+    except ValueError:
+        return text
 
 
 def _routes(asked: EndpointRequest) -> tuple[str, ...]:
@@ -187,7 +197,7 @@ def _facts(asked: CreateRequest) -> dict[str, Any]:
     families = {6 if ":" in text else 4 for text in asked.subnets}
     for key, option, typed, implied in (
         ("ipv4", ENABLE_IPV4, asked.ipv4, 4 in families or not families),
-        ("ipv6", ENABLE_IPV6, asked.ipv6, 6 in families),
+        ("ipv6", ENABLE_IPV6, asked.ipv6, 6 in families or options.get("ipv6_mode") == SLAAC),
     ):
         said = options[option] == "true" if typed is None and option in options else typed
         # A network made of another one's settings says nothing of its own.

@@ -1,7 +1,7 @@
 """Diagnosing: which facts to gather for a word, and what they come to.
 
-Changes nothing. An ARP request is a frame on the LAN, though: gateways are asked for
-a network, a parent or a container that is named, never for all. Only ``active``
+Changes nothing. A question is a frame on the LAN, though: gateways and routers are asked
+for a network, a parent or a container that is named, never for all. Only ``active``
 makes a link, in a namespace that ends with this process.
 """
 
@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from macvnet import doctor, runtimes
-from macvnet.addresses import IPV4, Address
-from macvnet.doctor.facts import Facts, Gateway, Parent, Target, Use
+from macvnet.addresses import IPV4, IPV6, Address
+from macvnet.doctor.facts import Facts, Gateway, Parent, Routers, Target, Use
 from macvnet.doctor.findings import Finding
 from macvnet.drivers import driver
 from macvnet.engine import endpoint_link, lookup, observing, parent_search, refusals
@@ -25,11 +25,13 @@ from macvnet.kernel import arp, trial
 from macvnet.kernel.arp import Question
 from macvnet.kernel.namespaces import Namespace
 from macvnet.kernel.rtnetlink import NetlinkError
-from macvnet.model import ACTIVE, JOINED, Endpoint, Network, SandboxId
+from macvnet.model import ACTIVE, JOINED, SLAAC, Endpoint, Network, SandboxId
 from macvnet.records import NamedTuple
 from macvnet.surroundings import machine
 from macvnet.text import nearest, quoted
 
+NOBODY = Address(IPV6, 0)
+"""The address of a question that is about no address."""
 WARNING = (
     "a link with a MAC of its own is made on {} for a moment: a switch with port security may shut "
     "the port"
@@ -59,9 +61,12 @@ def diagnose(ctx: Context, word: str, *, active: bool = False, root: str = "/") 
         if active:
             found.try_macs()
         answers = arp.ask([q for one in found.asking for q in _questions(one)])
-        gateways = _answered(found.asking, answers)
         facts = Facts(
-            machine.look(root, found.kinds()), tuple(found.uses), tuple(found.targets), gateways
+            machine.look(root, found.kinds()),
+            tuple(found.uses),
+            tuple(found.targets),
+            _answered(found.asking, answers),
+            _advertised(found.soliciting),
         )
     return doctor.examine(facts)
 
@@ -76,6 +81,7 @@ class _Look:
         self.uses: list[Use] = []
         self.targets: list[Target] = []
         self.asking: list[_Asking] = []
+        self.soliciting: list[tuple[Use, list[Question]]] = []
 
     def kinds(self) -> tuple[str, ...]:
         """The kinds of link that the uses need."""
@@ -112,8 +118,8 @@ class _Look:
     def _parent(self, name: str) -> None:
         use = observing.use_without_network(self._observer.named(name))
         self.uses.append(use)
-        for subnet, gateway in use.parent.subnets:
-            if gateway is not None and subnet.family == IPV4 and use.parent.link is not None:
+        for _, gateway in use.parent.subnets:
+            if gateway is not None and use.parent.link is not None:
                 by_parent = Question(None, use.parent.link.name, use.parent.link.mac, gateway)
                 self.asking.append(_Asking(use, gateway, None, by_parent, None, active=False))
 
@@ -137,6 +143,8 @@ class _Look:
             first = first or asks
         if ask:
             self._gateways(network, use, first)
+            if network.link.ipv6_mode == SLAAC:
+                self._routers(network, use, first)
 
     def _endpoint(self, network: Network, endpoint: Endpoint, *, ask: bool) -> Question | None:
         """Look into its target; with ``ask``, the question that its link can put."""
@@ -162,15 +170,25 @@ class _Look:
             return  # no default route, or no ARP
         exclusive = driver(network.driver).exclusive(network.link)
         for pool in network.pools:
-            if pool.gateway is None or pool.family != IPV4:
+            if pool.gateway is None:
                 continue
             by_endpoint = first._replace(address=pool.gateway) if first else None
             # Where nobody is connected, only a parent asks that is somebody on that LAN.
             may = bool(use.members or use.parent.subnets) and not (exclusive and first)
             by_parent = _by_parent(use.parent, pool.gateway) if may else None
-            below = self._below(use.parent)
+            # One that another gateway on the VLAN disproves would be said all the same.
+            below = self._below(use.parent) if pool.family == IPV4 else None
             asking = _Asking(use, pool.gateway, by_endpoint, by_parent, below, active=False)
             self.asking.append(asking)
+
+    def _routers(self, network: Network, use: Use, first: Question | None) -> None:
+        """As for a gateway: by the endpoint, and by a parent that is somebody on that LAN."""
+        exclusive = driver(network.driver).exclusive(network.link)
+        may = bool(use.members or use.parent.subnets) and not (exclusive and first)
+        by_parent = _by_parent(use.parent, NOBODY) if may else None
+        asked = [question for question in (first, by_parent) if question is not None]
+        if asked:
+            self.soliciting.append((use, asked))
 
     def _below(self, parent: Parent) -> Question | None:
         """The default gateway of the link below a VLAN, if the host has one there."""
@@ -209,13 +227,17 @@ class _Look:
     def try_macs(self) -> None:
         """A throw-away macvlan on each parent asks its gateway, and the parent beside it."""
         asking = []
+        made: dict[int, Question] = {}
         for one in self.asking:
             link = one.use.parent.link
             if link is None or driver(one.use.driver).NAME != "macvlan":
                 continue
-            self._ctx.note(WARNING.format(link.name))
+            if link.ifindex not in made:
+                self._ctx.note(WARNING.format(link.name))
             try:
-                by = self._held.enter_context(trial.macvlan(self._ctx.netlink, link))
+                by = made.get(link.ifindex) or self._held.enter_context(
+                    trial.macvlan(self._ctx.netlink, link)
+                )
             except NetlinkError as error:
                 why = refusals.endpoint_refused(
                     self._ctx, error, driver("macvlan"), one.use.options, link, "the trial"
@@ -223,13 +245,14 @@ class _Look:
                 self._ctx.note(f"the MAC could not be tried on {link.name}: {why.message}")
                 asking.append(one)
                 continue
+            made[link.ifindex] = by
             by_parent = one.by_parent or _by_parent(one.use.parent, one.address)
             by_trial = by._replace(address=one.address)
             asking.append(one._replace(by_endpoint=by_trial, by_parent=by_parent, active=True))
         if not asking:
             raise Conflict(
-                "there is no gateway to try a MAC with: --active needs a macvlan network with an "
-                "IPv4 gateway, or a parent with a default route",
+                "there is no gateway to try a MAC with: --active needs a macvlan network with a "
+                "gateway, or a parent with a default route",
                 "macvnet doctor --active NETWORK",
             )
         self.asking = asking
@@ -244,6 +267,22 @@ def _by_parent(parent: Parent, address: Address) -> Question | None:
 
 def _questions(one: _Asking) -> list[Question]:
     return [q for q in (one.by_endpoint, one.by_parent, one.below) if q is not None]
+
+
+def _advertised(soliciting: Sequence[tuple[Use, Sequence[Question]]]) -> tuple[Routers, ...]:
+    """Who is heard by the endpoint or by the parent: either proves that there is a router."""
+    if not soliciting:
+        return ()
+    from macvnet.kernel import routers
+
+    answers = iter(routers.ask([question for _, asked in soliciting for question in asked]))
+    found = []
+    for use, asked in soliciting:
+        got = [answer for _, answer in zip(asked, answers, strict=False)]
+        heard = tuple((one.mac, one.prefixes) for answer in got for one in answer or ())
+        if any(answer is not None for answer in got):
+            found.append(Routers(use.subject, use.parent.name, heard))
+    return tuple(found)
 
 
 def _answered(

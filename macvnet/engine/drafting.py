@@ -21,6 +21,8 @@ from macvnet.model import (
     DEFAULT_SEGMENT,
     IPAM_DRIVERS,
     NULL,
+    SLAAC,
+    STATIC,
     CreateRequest,
     LinkOptions,
     Network,
@@ -98,6 +100,10 @@ def _draft_on_parent(ctx: Context, request: CreateRequest, network: Network) -> 
     options = {k: v for k, v in ctx.settings.option_defaults.items() if k in mine}
     options.update(network.options)
     link = kind.parse(options)
+    if link.ipv6_mode != STATIC:
+        from macvnet.engine import autoconf
+
+        autoconf.judge(kind, network._replace(link=link), request.subnets, _wish(request, IPV6))
     prospect = parents.look(ctx, kind, link, network.id)
     parents.judge(kind, link, prospect)
     network = network._replace(driver=kind.NAME, link=link)
@@ -110,7 +116,9 @@ def _draft_on_parent(ctx: Context, request: CreateRequest, network: Network) -> 
     network = network._replace(
         segment=segment,
         ipv4=IPV4 in families,
-        ipv6=IPV6 in families or (network.ipam_driver == NULL and bool(_wish(request, IPV6))),
+        ipv6=IPV6 in families
+        or link.ipv6_mode == SLAAC
+        or (network.ipam_driver == NULL and bool(_wish(request, IPV6))),
         pools=tuple(plan.pool for plan in plans),
         parent=Parent(prospect.name, prospect.requested, 0, "", ctx.boot_id),
     )
@@ -285,7 +293,8 @@ def _wish(request: CreateRequest, family: int) -> bool | None:
 def _plans(
     ctx: Context, request: CreateRequest, network: Network, prospect: Prospect, segment: str
 ) -> tuple[PoolPlan, ...]:
-    wishes = {IPV4: _wish(request, IPV4), IPV6: _wish(request, IPV6)}
+    slaac = network.link.ipv6_mode == SLAAC
+    wishes = {IPV4: _wish(request, IPV4), IPV6: None if slaac else _wish(request, IPV6)}
     if network.ipam_driver == NULL:
         if request.subnets:
             raise InvalidRequest(
@@ -322,7 +331,7 @@ def _plans(
             _host_subnets(ctx),
         )
         plans.append(defaults.automatic_plan(ids(), subnet))
-    if not plans:
+    if not plans and not slaac:
         raise InvalidRequest(
             "a network with neither IPv4 nor IPv6 has no addresses to give", "--ipam-driver null"
         )
@@ -345,7 +354,10 @@ def _needs_subnet(network: Network, prospect: Prospect, family: int) -> tuple[st
         if subnet.family == family:
             flags.append(f"--subnet {subnet}" + (f" --gateway {gateway}" if gateway else ""))
     example = "--subnet 192.168.1.0/24" if family == IPV4 else "--subnet 2001:db8:1::/64"
-    return message, " ".join(flags) if flags else f"{example} --gateway ... (those of the LAN)"
+    hint = " ".join(flags) if flags else f"{example} --gateway ... (those of the LAN)"
+    if family == IPV4 and network.link.ipv6_mode == SLAAC:
+        hint += ", or --ipv4=false"
+    return message, hint
 
 
 def _host_subnets(ctx: Context) -> list[Subnet]:

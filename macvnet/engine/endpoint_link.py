@@ -18,7 +18,7 @@ from macvnet.kernel import addressing, links, nsid, sysctl
 from macvnet.kernel.links import IFF_UP, LinkInfo
 from macvnet.kernel.namespaces import entered
 from macvnet.kernel.rtnetlink import NetlinkError, Rtnetlink
-from macvnet.model import Assigned, Endpoint, Network
+from macvnet.model import NO_IPV6, NULL, SLAAC, Assigned, Endpoint, Network
 from macvnet.records import NamedTuple
 from macvnet.runtimes import Target
 
@@ -27,8 +27,6 @@ MAC_RELEASE_SECONDS = 2.0
 NAME_ATTEMPTS = 64
 NAME_PREFIX = "eth"
 MACVLAN = "macvlan"
-NULL = "null"
-"""The IPAM driver that gives no addresses."""
 
 
 class Inside(NamedTuple):
@@ -142,18 +140,23 @@ def configure(
 
     ``awake``: it has its MAC and is up already, from ``wake``.
     """
-    wants_ipv6 = network.ipv6
+    wants_ipv6, mode = network.ipv6, network.link.ipv6_mode
     with entered(at.target.namespace):
+        if mode == SLAAC:
+            from macvnet.engine import autoconf
+
+            autoconf.prepare(network, endpoint, name, at)
         written = True
         # Without addresses of ours, what the link speaks is the user's affair.
-        if wants_ipv6 or network.ipam_driver != NULL:
+        if wants_ipv6 or network.ipam_driver != NULL or mode == NO_IPV6:
             value = "0" if wants_ipv6 else "1"
             written = sysctl.write("ipv6", name, "disable_ipv6", value, at.netlink.tell)
         if wants_ipv6 and not written:
             raise KernelRefused(
                 f"use IPv6 in {at.target.owner}",
                 errno.EAFNOSUPPORT,
-                hint="the kernel has no IPv6; leave the IPv6 --subnet out",
+                hint="the kernel has no IPv6; leave "
+                + ("-o ipv6_mode=slaac out" if mode == SLAAC else "the IPv6 --subnet out"),
             )
         for family, key, value in endpoint_sysctls:
             if not sysctl.write(family, name, key, value, at.netlink.tell):

@@ -14,7 +14,7 @@ from macvnet.engine.liveness import members_of
 from macvnet.errors import MacvnetError
 from macvnet.kernel import nsid
 from macvnet.kernel.addressing import RouteInfo
-from macvnet.model import PLAIN, Change, Endpoint, Network, SandboxId
+from macvnet.model import PLAIN, SLAAC, Change, Endpoint, Network, SandboxId
 from macvnet.runtimes import Target
 from macvnet.store import Transaction
 
@@ -106,5 +106,14 @@ def changes(
         Change("create", "address", f"{assigned.cidr} dev {name} {where}")
         for assigned in endpoint.addresses
     ]
+    if network.link.ipv6_mode == SLAAC:
+        found.append(made_itself(endpoint))
     found += [Change("create", "route", f"{route.words} dev {name} {where}") for route in routes]
     return tuple(found)
+
+
+def made_itself(endpoint: Endpoint) -> Change:
+    """The addresses that an endpoint of a slaac network makes when a router advertises."""
+    token = f" with the token {endpoint.ip6_token}" if endpoint.ip6_token else ""
+    where = f"dev {endpoint.ifname} in {endpoint.owner}"
+    return Change("create", "address", f"of the prefix that a router advertises{token} {where}")

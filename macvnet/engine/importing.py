@@ -14,7 +14,7 @@ from typing import Any
 from macvnet import keys, rules, runtimes, shapes
 from macvnet.addresses import Address
 from macvnet.drivers import driver
-from macvnet.engine import endpoint_routes
+from macvnet.engine import autoconf, endpoint_routes
 from macvnet.engine.context import Context
 from macvnet.engine.exporting import FORMAT, SCHEMA
 from macvnet.engine.recording import remember
@@ -27,6 +27,7 @@ from macvnet.kept import Kept
 from macvnet.model import (
     ACTIVE,
     JOINED,
+    STATIC,
     Change,
     CreateRequest,
     Endpoint,
@@ -67,6 +68,7 @@ _LINK_OPTIONS = {
     "announce_interval": float,
     "probe": str,
     "probe_interval": float,
+    "ipv6_mode": str,
 }
 _NETWORK = {
     **dict.fromkeys(("id", "name", "driver", "created", "state", "config_from"), str),
@@ -121,6 +123,7 @@ _ENDPOINT = {
     "explicit_mac": bool,
     "dead_since": float,
     "routing": _ROUTING,
+    "ip6_token": str,
 }
 _KEPT = {"id": str, "network": str, "owner": {"runtime": str, "name": str}, "addresses": [[str]]}
 _MADE = {"name": str, "kind": str, "lower_name": str, "vlan_id": int}
@@ -266,6 +269,9 @@ def _judge_driver(network: Network) -> None:
     kind = driver(network.driver)
     if network.parent is None or kind.parse(kind.words(network.link)) != network.link:
         raise InvalidRequest("no driver has such options for its link", _AGAIN)
+    if network.link.ipv6_mode != STATIC:
+        subnets = [str(pool.subnet) for pool in network.pools]
+        autoconf.judge(kind, network, subnets, network.ipv6)
 
 
 def _plans(network: Network, request: CreateRequest) -> tuple[PoolPlan, ...]:
@@ -335,6 +341,7 @@ def _endpoint(
         )
     try:
         _judge_routing(network, endpoint.routing)
+        _judge_token(network, endpoint.ip6_token)
         scratch.transact(lambda tx: _record(tx, network, endpoint))
     except KeyTaken:
         raise InvalidRequest(f"{where} has what another one has too", _AGAIN) from None
@@ -354,6 +361,11 @@ def _judge_routing(network: Network, routing: Routing) -> None:
     judged = endpoint_routes.judge(network, asked)._replace(table=routing.table)
     if judged != routing or routing.table not in (0, *endpoint_routes.TABLES):
         raise InvalidRequest("its routes are none that connect makes", _AGAIN)
+
+
+def _judge_token(network: Network, token: str) -> None:
+    if token and autoconf.judge_token(network, token) != token:
+        raise InvalidRequest("its token is none that connect gives", _AGAIN)
 
 
 def _made_by_file(scratch: Store, item: list[str]) -> None:
@@ -408,6 +420,8 @@ def _record(tx: Transaction, network: Network, endpoint: Endpoint) -> None:
         allocation.acquire(tx, network.segment, network.name, pool, wanted, endpoint.id, (), kept)
     if endpoint.mac and driver(network.driver).has_own_mac(network.link):
         tx.create(keys.mac(endpoint.mac_scope, endpoint.mac), {"endpoint": endpoint.id})
+    if endpoint.ip6_token:
+        tx.create(keys.token(endpoint.mac_scope, endpoint.ip6_token), {"endpoint": endpoint.id})
     if tx.get(keys.endpoint(endpoint.id)) is not None:
         raise KeyTaken(keys.endpoint(endpoint.id))
     remember(tx, endpoint)

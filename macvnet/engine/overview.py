@@ -12,9 +12,13 @@ from macvnet import keys
 from macvnet.engine import lookup
 from macvnet.kernel.constants import LOWEST_OWN_NSID
 from macvnet.kernel.sight import Seen, Sight
-from macvnet.model import JOINED, RESERVED, Endpoint, MadeLink, Network
+from macvnet.model import JOINED, RESERVED, SLAAC, Endpoint, MadeLink, Network
 from macvnet.records import NamedTuple
 from macvnet.store import Reader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from macvnet.kernel.learned import Learned
 
 UP, DOWN, NO_LINK, GONE = "up", "down", "no link", "gone"
 BEING_MADE, COMING_BACK = "being made", "coming back"
@@ -25,12 +29,14 @@ class Leaf(NamedTuple):
 
     ``condition`` is UP or DOWN as its link is; NO_LINK where the container
     seems to be there without it, GONE where it does not; BEING_MADE or
-    COMING_BACK while a command is at it, or after one that died.
+    COMING_BACK while a command is at it, or after one that died. ``learned`` has what
+    it made of a router's advertisements, in a network where it is told to.
     """
 
     endpoint: Endpoint
     condition: str
     link: Seen | None = None
+    learned: tuple[Learned, ...] = ()
 
 
 class Carried(NamedTuple):
@@ -64,6 +70,11 @@ def overview(
     with Sight() as sight:
         links = {link.ifindex: link for link in sight.links() if not link.loopback}
         leaves = conditions(sight, endpoints, networks, boot_id, present)
+    if slaac := {network.id for network in networks if network.link.ipv6_mode == SLAAC}:
+        leaves = [
+            *(leaf for leaf in leaves if leaf.endpoint.network not in slaac),
+            *with_learned([leaf for leaf in leaves if leaf.endpoint.network in slaac]),
+        ]
     members: dict[str, list[Leaf]] = {}
     for leaf in sorted(leaves, key=lambda each: each.endpoint.sequence):
         members.setdefault(leaf.endpoint.network, []).append(leaf)
@@ -103,6 +114,17 @@ def conditions(
         if link is not None and _is_its_own(one, link, drivers.get(one.network, ""))
     }
     return [_leaf(one, seen.get(one.id), present) for one in endpoints]
+
+
+def with_learned(leaves: Sequence[Leaf]) -> list[Leaf]:
+    """The same with what each has learned, as far as that can be seen."""
+    from macvnet.kernel.learned import learned
+
+    seen = [leaf for leaf in leaves if leaf.link is not None]
+    places = [(leaf.endpoint.sandbox.nsid or 0, leaf.endpoint.ifindex) for leaf in seen]
+    answers = zip(seen, learned(places), strict=True)
+    found = {leaf.endpoint.id: tuple(each) for leaf, each in answers if each}
+    return [leaf._replace(learned=found.get(leaf.endpoint.id, ())) for leaf in leaves]
 
 
 def _can_be_seen(endpoint: Endpoint, boot_id: str) -> bool:

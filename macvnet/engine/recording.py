@@ -25,9 +25,10 @@ def forget(tx: Transaction, network: Network | None, endpoint: Endpoint) -> None
     if network is not None:
         for assigned in endpoint.addresses:
             allocation.release(tx, network.segment, assigned.address, endpoint.id)
-    held = keys.mac(endpoint.mac_scope, endpoint.mac)
-    if endpoint.mac and (tx.get(held) or {}).get("endpoint") == endpoint.id:
-        tx.delete(held)
+    claims = [(keys.mac, endpoint.mac), (keys.token, endpoint.ip6_token)]
+    for held in (key(endpoint.mac_scope, text) for key, text in claims if text):
+        if (tx.get(held) or {}).get("endpoint") == endpoint.id:
+            tx.delete(held)
     tx.erase(keys.endpoints_of_network(endpoint.network, endpoint.id))
     tx.erase(keys.endpoints_of_sandbox(endpoint.sandbox.key, endpoint.id))
     tx.erase(keys.endpoints_of_owner(str(endpoint.owner), endpoint.id))

@@ -227,6 +227,14 @@ def _connected(ctx: Context, at: Inside, network: Network, endpoint: Endpoint) -
         _change(at, link, addressing.add_route(route, link.name))
 
 
+def _autoconf(at: Inside, link: LinkInfo, parent: LinkInfo | None, difference: Difference) -> None:
+    from macvnet.engine import autoconf
+
+    del parent
+    network, endpoint = _about(difference)
+    autoconf.mend(network, endpoint, link, at)
+
+
 def _orphan(ctx: Context, difference: Difference) -> None:
     """The link is proved once more by its alias, in the namespace it was seen in."""
     if difference.orphan is None:
@@ -257,6 +265,8 @@ MENDERS: dict[str, Callable[..., None]] = {
     checking.NO_ADDRESS: _in_place(_addresses),
     checking.WRONG_ROUTE: _route,
     checking.WRONG_RULE: _route,
+    checking.WRONG_SYSCTL: _in_place(_autoconf),
+    checking.WRONG_TOKEN: _in_place(_autoconf),
     checking.NO_RECORD: _orphan,
     checking.NOT_HELD: _reservations,
     checking.NOT_RESERVED: _reservations,

@@ -6,7 +6,16 @@ from macvnet import rules
 from macvnet.addresses import IPV4, IPV6, Address
 from macvnet.drivers import Driver
 from macvnet.errors import InvalidRequest
-from macvnet.model import PLAIN, Assigned, EndpointRequest, Network, Routing
+from macvnet.model import (
+    NO_IPV6,
+    NULL,
+    PLAIN,
+    SLAAC,
+    Assigned,
+    EndpointRequest,
+    Network,
+    Routing,
+)
 from macvnet.records import NamedTuple
 from macvnet.text import nearest, quoted
 
@@ -26,6 +35,7 @@ class Wanted(NamedTuple):
     sysctls: tuple[tuple[str, str, str], ...]
     driver_options: dict[str, str]
     routing: Routing = PLAIN
+    ip6_token: str = ""
 
 
 def judge(network: Network, driver: Driver, request: EndpointRequest) -> Wanted:
@@ -51,9 +61,18 @@ def judge(network: Network, driver: Driver, request: EndpointRequest) -> Wanted:
         if text:
             addresses[family] = address_in(network, family, text)
     for text in request.link_local:
-        _link_local(text)
+        _link_local(network, text)
     sysctls = endpoint_sysctls(options.get(SYSCTLS_OPTION, ""))
-    return Wanted(request, addresses, mac, ifname, sysctls, options, _routing(network, request))
+    routing, token = _routing(network, request), _token(network, request.ip6_token)
+    return Wanted(request, addresses, mac, ifname, sysctls, options, routing, token)
+
+
+def _token(network: Network, text: str) -> str:
+    if not text:
+        return ""
+    from macvnet.engine import autoconf
+
+    return autoconf.judge_token(network, text)
 
 
 def _routing(network: Network, request: EndpointRequest) -> Routing:
@@ -98,6 +117,12 @@ def address_in(network: Network, family: int, text: str) -> Address:
             f"{FLAGS[address.family]} {address}",
         )
     subnets = [str(pool.subnet) for pool in network.pools if pool.family == family]
+    if family == IPV6 and network.link.ipv6_mode == SLAAC:
+        raise InvalidRequest(
+            f"the IPv6 addresses of network {network.name!r} begin with what its router "
+            f"advertises, so {address} cannot be given out",
+            f"macvnet connect --ip6-token {rules.token_text(address)}",
+        )
     if not subnets:
         raise InvalidRequest(
             f"network {network.name!r} has no IPv{family} subnet, so {address} is not in any",
@@ -111,7 +136,7 @@ def address_in(network: Network, family: int, text: str) -> Address:
     return address
 
 
-def _link_local(text: str) -> None:
+def _link_local(network: Network, text: str) -> None:
     try:
         address = Address.parse(text)
     except ValueError:
@@ -126,6 +151,20 @@ def _link_local(text: str) -> None:
             f"{address} is not a link-local address (169.254.0.0/16 or fe80::/64)",
             "--link-local-ip 169.254.1.1",
         )
+    if address.family == IPV6 and without_ipv6(network):
+        raise InvalidRequest(
+            f"network {network.name!r} has no IPv6, so {address} cannot be used in it",
+            f"leave --link-local-ip {address} out",
+        )
+
+
+def without_ipv6(network: Network) -> bool:
+    """Whether macvnet switches IPv6 off on the network's endpoints.
+
+    Without addresses of macvnet's, what a link speaks is the user's affair.
+    """
+    gives_none = network.ipam_driver == NULL and network.link.ipv6_mode != NO_IPV6
+    return not network.ipv6 and not gives_none
 
 
 def endpoint_sysctls(text: str) -> tuple[tuple[str, str, str], ...]:

@@ -85,6 +85,8 @@ class Reservation:
             if any(pool.family == family for pool in network.pools)
         )
         mac = self._mac(tx, network, addresses)
+        if self.wanted.ip6_token:
+            self._hold_token(tx, network)
         request = self.wanted.request
         endpoint = Endpoint(
             id=self.endpoint_id,
@@ -109,6 +111,7 @@ class Reservation:
             parent_mac=self.parent.mac
             if self.parent and self.driver.exclusive(network.link)
             else "",
+            ip6_token=self.wanted.ip6_token,
         )
         remember(tx, endpoint)
         return network, endpoint
@@ -169,6 +172,19 @@ class Reservation:
         except KeyTaken:
             return False
         return True
+
+    def _hold_token(self, tx: Transaction, network: Network) -> None:
+        """Two endpoints with one token would make one address of the router's prefix."""
+        parent, token = network.parent.name if network.parent else "", self.wanted.ip6_token
+        try:
+            tx.create(keys.token(parent, token), {"endpoint": self.endpoint_id})
+        except KeyTaken:
+            holder = tx.get(keys.token(parent, token)) or {}
+            other = recorded_endpoint(tx, holder.get("endpoint", ""))
+            raise Conflict(
+                f"the token {token} is held by {other.owner if other else 'another'} on {parent}",
+                "leave --ip6-token out, or choose another one",
+            ) from None
 
     def _kept(self, tx: Transaction, network: Network) -> Kept | None:
         """What is reserved for the owner. Conflict where something else is asked for."""

@@ -28,7 +28,7 @@ from macvnet.errors import MacvnetError, NotFound
 from macvnet.kernel.frames import WINDOW_SECONDS
 from macvnet.kernel.link_events import LinkEvents
 from macvnet.kernel.links import LinkInfo
-from macvnet.model import ACTIVE, JOINED, Change, Endpoint, Network
+from macvnet.model import ACTIVE, JOINED, SLAAC, Change, Endpoint, Network
 from macvnet.records import NamedTuple
 from macvnet.store import Transaction
 
@@ -131,6 +131,10 @@ def _foreseen(kind: str, network: Network, endpoint: Endpoint | None) -> Iterato
         yield Change("create", "link", f"{name} type {network.driver} {where}")
         for assigned in endpoint.addresses:
             yield Change("create", "address", f"{assigned.cidr} dev {name} {where}")
+        if network.link.ipv6_mode == SLAAC:
+            from macvnet.engine.foreseeing import made_itself
+
+            yield made_itself(endpoint)
     elif kind == checking.ENDPOINT_DEAD:
         yield from removals(network, endpoint)
 

@@ -1,7 +1,7 @@
-"""Asking who has an address: ARP probes with sender 0.0.0.0, and who answers.
+"""Asking who has an address: ARP probes from 0.0.0.0, solicitations from ::, and who answers.
 
-A probe (RFC 5227 2.1.1) leaves no trace in anybody's neighbour table, but it is a
-broadcast frame on the LAN. At most ten go out in a second, however many are asked.
+Neither (RFC 5227 2.1.1, RFC 4862 5.4.2) leaves a trace in anybody's neighbour table,
+but each is a frame on the LAN. At most ten go out in a second, however many are asked.
 """
 
 from __future__ import annotations
@@ -11,10 +11,20 @@ import struct
 import time
 from collections.abc import Sequence
 
-from macvnet import sockets
-from macvnet.addresses import IPV4, Address
+from macvnet import chance, sockets
+from macvnet.addresses import IPV4, IPV6, Address
 from macvnet.errors import MacvnetError
-from macvnet.kernel.frames import BROADCAST, ETH_ARP
+from macvnet.kernel import packets
+from macvnet.kernel.frames import (
+    ALL_NODES_MAC,
+    BROADCAST,
+    ETH_ARP,
+    ETH_IPV6,
+    NEIGHBOUR_ADVERTISEMENT,
+    NONCE_BYTES,
+    claim,
+    neighbour_solicitation,
+)
 from macvnet.kernel.namespaces import Namespace, entered
 from macvnet.records import NamedTuple
 
@@ -38,13 +48,18 @@ class Question(NamedTuple):
 
 
 def probe(mac: bytes, address: Address) -> bytes:
-    """The frame: who has the address, tell 0.0.0.0."""
+    """The frame: who has the address, tell nobody in particular."""
+    if address.family == IPV6:
+        return neighbour_solicitation(mac, address, bytes.fromhex(chance.token(NONCE_BYTES)))
     head = BROADCAST + mac + struct.pack("!H", ETH_ARP)
     return head + _ARP.pack(1, 0x0800, 6, 4, REQUEST, mac, bytes(4), bytes(6), address.packed)
 
 
 def answer(frame: bytes) -> tuple[Address, str] | None:
-    """Address and MAC of who says to have it, in an ARP reply; None for any other frame."""
+    """Address and MAC of who says to have it, in an answer; None for any other frame."""
+    if frame[12:14] == ETH_IPV6.to_bytes(2, "big"):
+        found = claim(frame) if frame[54:55] == bytes((NEIGHBOUR_ADVERTISEMENT,)) else None
+        return (found.address, found.mac) if found is not None else None
     if len(frame) < 14 + _ARP.size or frame[12:14] != ETH_ARP.to_bytes(2, "big"):
         return None
     hardware, protocol, longer, shorter, operation, mac, address, _, _ = _ARP.unpack_from(frame, 14)
@@ -66,7 +81,11 @@ class _Asking:
             with entered(question.namespace):
                 self.socket = _open()
         try:
-            self.socket.bind((question.name, ETH_ARP))
+            six = question.address.family == IPV6
+            self.socket.bind((question.name, ETH_IPV6 if six else ETH_ARP))
+            if six:
+                # Where to an answer for :: goes.
+                packets.join(self.socket, question.name, ALL_NODES_MAC)
         except BaseException:
             self.socket.close()
             raise

@@ -10,21 +10,25 @@ import struct
 from collections import deque
 from collections.abc import Iterable
 
-from macvnet.addresses import IPV4, IPV6, Address
+from macvnet.addresses import IPV4, IPV6, WIDTH, Address, Subnet
 from macvnet.records import NamedTuple
 
 BROADCAST = b"\xff" * 6
 ALL_NODES_MAC = bytes.fromhex("333300000001")
+ALL_ROUTERS_MAC = bytes.fromhex("333300000002")
+ALL_ROUTERS = bytes.fromhex("ff020000000000000000000000000002")
 ALL_NODES = bytes.fromhex("ff020000000000000000000000000001")
 SOLICITED_NODE = bytes.fromhex("ff0200000000000000000001ff")
 ETH_ARP = 0x0806
 ETH_IPV6 = 0x86DD
 ICMPV6 = 58
 ARP_REQUEST = 1
+ROUTER_SOLICITATION, ROUTER_ADVERTISEMENT = 133, 134
 NEIGHBOUR_SOLICITATION = 135
 NEIGHBOUR_ADVERTISEMENT = 136
 OVERRIDE = 0x20000000
 TARGET_LINK_LAYER = 2
+PREFIX_INFORMATION, AUTONOMOUS = 3, 0x40
 NONCE = 14
 NONCE_BYTES = 6
 HOP_LIMIT = 255
@@ -49,6 +53,17 @@ class Due(NamedTuple):
     item: int
     frame: bytes
     parent: str
+
+
+class Advertisement(NamedTuple):
+    """What a router says of itself. ``mac`` is the frame's sender's.
+
+    ``prefixes`` are those that others may make addresses of.
+    """
+
+    mac: str
+    router: Address
+    prefixes: tuple[Subnet, ...]
 
 
 class Claim(NamedTuple):
@@ -120,6 +135,30 @@ def neighbour_solicitation(mac: bytes, address: Address, nonce: bytes) -> bytes:
     option = struct.pack("!BB", NONCE, 1) + nonce
     body = bytes(4) + address.packed + option
     return _icmpv6(multicast_mac(group), mac, bytes(16), group, NEIGHBOUR_SOLICITATION, body)
+
+
+def router_solicitation(mac: bytes) -> bytes:
+    """A solicitation from :: that asks all routers to advertise (RFC 4861 6.3.7)."""
+    return _icmpv6(ALL_ROUTERS_MAC, mac, bytes(16), ALL_ROUTERS, ROUTER_SOLICITATION, bytes(4))
+
+
+def advertisement(frame: bytes) -> Advertisement | None:
+    """What a router advertisement (RFC 4861 4.2, 4.6.2) says; None for any other frame."""
+    if len(frame) < 70 or frame[12:14] != ETH_IPV6.to_bytes(2, "big") or frame[20] != ICMPV6:
+        return None
+    if frame[21] != HOP_LIMIT or frame[54] != ROUTER_ADVERTISEMENT:
+        return None
+    prefixes = []
+    at = 70
+    while at + 8 <= len(frame) and frame[at + 1]:
+        option = frame[at : at + 8 * frame[at + 1]]
+        if option[0] == PREFIX_INFORMATION and len(option) == 32 and option[2] <= WIDTH[IPV6]:
+            shift = WIDTH[IPV6] - option[2]
+            first = int.from_bytes(option[16:], "big") >> shift << shift
+            if option[3] & AUTONOMOUS and any(option[4:8]):
+                prefixes.append(Subnet(IPV6, first, option[2]))
+        at += 8 * frame[at + 1]
+    return Advertisement(frame[6:12].hex(":"), _address(IPV6, frame[22:38]), tuple(prefixes))
 
 
 def solicited_node(address: Address) -> bytes:

@@ -24,6 +24,7 @@ from macvnet.engine.watching import Report
 from macvnet.errors import Conflict, MacvnetError, NotFound
 from macvnet.ipam.counting import Counts
 from macvnet.kept import Kept
+from macvnet.kernel.learned import Learned
 from macvnet.kernel.sight import Seen, Traffic
 from macvnet.model import (
     ACTIVE,
@@ -200,6 +201,7 @@ class FakeEngine:
         self.fail: BaseException | None = None
         self.differs = False
         self.gone: set[str] = set()
+        self.learnt: dict[str, tuple[Learned, ...]] = {}
         self.places: list[Place] = []
         self.strangers: list[Stranger] = []
         self.conflicts: list[Difference] = []
@@ -278,6 +280,9 @@ class FakeEngine:
 
     def endpoints(self, of: Network) -> list[Endpoint]:
         return sorted(self.joined.get(of.id, []), key=lambda one: one.sequence)
+
+    def learned(self, of: Network, endpoints: Sequence[Endpoint]) -> dict[str, tuple[Learned, ...]]:
+        return self.learnt
 
     def excluded(self, of: Network) -> list[str]:
         return ["192.0.2.130"]

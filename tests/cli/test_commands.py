@@ -127,7 +127,7 @@ def test_connect_and_disconnect_are_silent(macvnet: Macvnet, engine: FakeEngine)
     flags = "--ip 192.0.2.9 --ip6 2001:db8::9 --mac-address 4a:00:00:00:00:01 --ifname wan0"
     lists = (
         "--gw-priority -5 --no-default-route --metric 70 --route 10.0.0.0/8=192.0.2.1 "
-        "--alias a,b --alias c --driver-opt x=1,y=2 --link-local-ip 169.254.1.1"
+        "--alias a,b --alias c --driver-opt x=1,y=2 --link-local-ip 169.254.1.1 --ip6-token ::9"
     )
     said = macvnet("connect", *flags.split(), "lan", "netns:web", *lists.split())
     assert said == Said(0, "", "")
@@ -150,6 +150,7 @@ def test_connect_and_disconnect_are_silent(macvnet: Macvnet, engine: FakeEngine)
                 no_default_route=True,
                 metric=70,
                 routes=("10.0.0.0/8=192.0.2.1",),
+                ip6_token="::9",
             ),
             False,
         ),

@@ -20,6 +20,7 @@ from macvnet.cli.drawing import Line, Word
 from macvnet.cli.tables import breadth
 from macvnet.engine.accounting import Place
 from macvnet.ipam.counting import Counts
+from macvnet.kernel.learned import Learned
 from macvnet.model import Endpoint, Network, Owner
 from macvnet.store import Transaction, open_store
 from tests.cli.conftest import Macvnet
@@ -188,6 +189,22 @@ def test_hosts_has_a_line_for_each_address(macvnet: Macvnet, engine: FakeEngine)
         "endpoint_id": "e1" * 32,
         "present": True,
     }
+
+
+def test_hosts_has_the_addresses_that_endpoints_have_learned_and_can_use(
+    macvnet: Macvnet, engine: FakeEngine
+) -> None:
+    lan = engine.known[0]
+    engine.joined[lan.id] = [endpoint(lan, 1)]
+    states = ("preferred", "deprecated", "tentative")
+    engine.learnt = {
+        "e1" * 32: tuple(
+            Learned(Address.parse(f"2001:db8:7::{number}"), 64, state, 60)
+            for number, state in enumerate(states)
+        )
+    }
+    added = [line.split()[0] for line in macvnet("hosts").out.splitlines()[2:]]
+    assert added == ["2001:db8:7::", "2001:db8:7::1"]
 
 
 def test_hosts_leaves_out_who_is_gone_unless_all_are_wanted(

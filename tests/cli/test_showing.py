@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from macvnet.addresses import Address
 from macvnet.cli.calling import run
 from macvnet.cli.invocation import Invocation
+from macvnet.kernel.learned import Learned
 from macvnet.model import Owner
 from tests.cli.conftest import Macvnet, Said
 from tests.cli.fakes import FakeEngine, endpoint, network
@@ -89,6 +91,11 @@ def test_inspect_has_dockers_shape(macvnet: Macvnet, engine: FakeEngine) -> None
         endpoint(engine.known[0], 3, state="reserved", addresses=()),
     ]
     engine.reserve("lan", "docker:db")
+    [one, *_] = engine.joined[LAN]
+    address = Address.parse("2001:db8::5")
+    engine.learnt = {
+        one.id: (Learned(address, 64, "preferred", 3600), Learned(address, 64, "tentative", None))
+    }
     said = macvnet("inspect", "lan")
     assert said == Said(0, (GOLDEN / "inspect.json").read_text(), "")
 

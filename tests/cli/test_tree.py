@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+from macvnet.addresses import Address
 from macvnet.cli import drawing, tree
 from macvnet.cli.tables import breadth
 from macvnet.engine import overview
 from macvnet.engine.overview import Branch, Carried, Leaf
-from macvnet.model import CREATING, Owner
+from macvnet.kernel.learned import Learned
+from macvnet.model import CREATING, LinkOptions, Owner
 from tests.cli.conftest import Macvnet
 from tests.cli.fakes import FakeEngine, endpoint, network, seen
 
@@ -66,6 +68,15 @@ def test_everything_is_said_without_colour() -> None:
     ]
 
 
+def test_what_was_learned_stands_behind_what_was_given() -> None:
+    six = network("six", 5, link=LinkOptions(parent="eth0", mode="bridge", ipv6_mode="slaac"))
+    held = Learned(Address.parse("2001:db8:7::5"), 64, "preferred", 60)
+    leaf = Leaf(endpoint(six, 1), overview.UP, learned=(held,))
+    root = Branch("eth0", seen("eth0"), False, (), (Carried(six, (leaf,)),), ())
+    _, its_network, its_leaf = map(str, tree.picture([root], None, drawing.DRAWN))
+    assert its_network.endswith("  slaac") and its_leaf.endswith("  2001:db8:7::5/64")
+
+
 def test_lines_too_long_for_a_terminal_go_on_below() -> None:
     lines = drawn(40)
     assert max(map(breadth, lines)) <= 40
@@ -111,6 +122,7 @@ def test_tree_as_json(macvnet: Macvnet, engine: FakeEngine) -> None:
             "interface": "eth0",
             "mac": "4a:11:6b:03:9e:42",
             "addresses": ["192.0.2.10/24", "2001:db8::2/64"],
+            "learned": [],
             "condition": "up",
         }
     ]

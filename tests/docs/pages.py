@@ -38,11 +38,15 @@ KEYS = {
     "nics",
     "forward",
     "runtime",
+    "advertises",
 }
 
 
 class LabPlan(NamedTuple):
-    """Which lab a part wants. ``vlans`` are the router's, ``external`` machines by name."""
+    """Which lab a part wants. ``vlans`` are the router's, ``external`` machines by name.
+
+    ``advertises`` is the IPv6 prefix that the router tells the LAN of, "" for none.
+    """
 
     needs: tuple[str, ...]
     host: tuple[str, ...] | None
@@ -53,6 +57,7 @@ class LabPlan(NamedTuple):
     forward: bool
     nics: int
     runtime: str
+    advertises: str
 
 
 class Step(NamedTuple):
@@ -132,6 +137,7 @@ def _plan(toml: str) -> LabPlan:
         data.get("forward", True),
         data.get("nics", 1),
         data.get("runtime", ""),
+        data.get("advertises", ""),
     )
 
 

@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -94,8 +94,10 @@ def session_for(plan: LabPlan, make_lab: Callable[..., Lab]) -> Iterator[Session
         lab.router.add_vlan(vid, *addresses)
     for name, addresses in plan.external.items():
         machines[name] = lab.external(*addresses)
+    router = lab.router.advertising(plan.advertises) if plan.advertises else nullcontext()
     try:
-        yield Session(lab.host, lab.folder, machines)
+        with router:
+            yield Session(lab.host, lab.folder, machines)
     finally:
         for name in _named() - before:
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)

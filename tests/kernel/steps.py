@@ -89,7 +89,7 @@ def networks(host: Machine) -> list[str]:
     return [line.partition('"Name":"')[2].partition('"')[0] for line in listed.lines]
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 5) -> bool:
+def wait_until(condition: Callable[[], object], seconds: float = 5) -> bool:
     """True as soon as the condition holds, False after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not condition():

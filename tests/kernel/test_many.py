@@ -81,7 +81,7 @@ def test_options_before_the_network_are_for_all_lines_that_do_not_say_otherwise(
     file = batch(lab, lines)
     lab.host.macvnet("connect", "--ifname", "all0", "--batch", file, "net").checked()
     assert one.links() == ["lo", "all0"] and other.links() == ["lo", "own0"]
-    for flag in ("--ip=172.16.86.9", "--mac-address=02:00:00:00:00:09"):
+    for flag in ("--ip=172.16.86.9", "--mac-address=02:00:00:00:00:09", "--ip6-token=::9"):
         done = lab.host.macvnet("connect", flag, "--batch", file, "net")
         assert done.status == REQUEST and "is for one container" in done.stderr
 

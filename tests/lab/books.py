@@ -92,6 +92,9 @@ def _endpoints(
         held = rows.get(keys.mac(endpoint.mac_scope, endpoint.mac))
         if own_mac and held != {"endpoint": identity}:
             yield f"{who} does not hold its MAC {endpoint.mac}"
+        held = rows.get(keys.token(endpoint.mac_scope, endpoint.ip6_token))
+        if endpoint.ip6_token and held != {"endpoint": identity}:
+            yield f"{who} does not hold its token {endpoint.ip6_token}"
 
 
 def _strays(
@@ -124,7 +127,7 @@ def _belongs(
             return rest.partition("/")[0] in pools
         case "network-endpoint" | "sandbox-endpoint" | "owner-endpoint":
             return rest.rpartition("/")[2] in endpoints
-        case "mac":
+        case "mac" | "token":
             return value["endpoint"] in endpoints
         case "link":
             return _used(MadeLink.from_json(value), networks)

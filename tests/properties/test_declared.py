@@ -83,6 +83,7 @@ ENTRIES = st.builds(
         metric=st.integers(0, 5),
         routes=LISTS,
         policy_routes=st.booleans(),
+        ip6_token=st.just("") | LAST.map("::{:x}".format),
     ),
 )
 

@@ -16,6 +16,7 @@ from macvnet.doctor.facts import (
     Gateway,
     Member,
     Parent,
+    Routers,
     Target,
     TargetLink,
     Upper,
@@ -103,7 +104,8 @@ MACHINES = st.builds(
     *(few(KINDS), few(st.sampled_from([*machine.CAPABILITIES, "CAP_X"])), st.booleans()),
     *(st.sampled_from([guard.vendor for guard in GUARDS]), NAMES, NAMES),
 )
-FACTS = st.builds(Facts, MACHINES, few(USES), few(TARGETS), few(GATEWAYS))
+ROUTERS = st.builds(Routers, SUBJECTS, NAMES, few(st.tuples(MACS, few(SUBNETS))))
+FACTS = st.builds(Facts, MACHINES, few(USES), few(TARGETS), few(GATEWAYS), few(ROUTERS))
 
 
 @settings(deadline=None)
