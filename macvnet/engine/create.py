@@ -152,7 +152,7 @@ def _changes(draft: Draft) -> tuple[Change, ...]:
         what = f"type vlan id {prospect.vlan_id} on {prospect.lower.name}" if prospect.lower else ""
         found.append(Change("create", "link", f"{prospect.name} {what or 'type dummy'}"))
     if draft.request.host_access and prospect is not None:
-        from macvnet.engine import host_access
+        from macvnet.engine import host_access_foreseen
 
-        found += host_access.announced(prospect.name, draft.network)
+        found += host_access_foreseen.creating(prospect.name, draft.network)
     return tuple(found)

@@ -272,9 +272,9 @@ def removals(network: Network, endpoint: Endpoint) -> tuple[Change, ...]:
         for assigned in endpoint.addresses
     ]
     if network.shim:
-        from macvnet.engine.host_access import host_removals
+        from macvnet.engine.host_access_foreseen import disconnecting
 
-        found += host_removals(network, endpoint)
+        found += disconnecting(network, endpoint)
     if endpoint.routing.policy:
         table = f"lookup {endpoint.routing.table} {where}"
         found += [

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from macvnet import keys, runtimes
 from macvnet.annotations import KEY, LABEL, Wanted, wanted
-from macvnet.engine import lookup
+from macvnet.engine import host_access, lookup, parent_search
 from macvnet.engine.collecting import kept, see_death
 from macvnet.engine.connect import connect
 from macvnet.engine.context import Context
@@ -307,7 +307,34 @@ def expired(ctx: Context) -> tuple[list[Act], float | None]:
 
 
 def carriers(ctx: Context) -> frozenset[str]:
-    """The names of the links that networks hang on, and of those that macvnet makes them on."""
-    names = {network.parent.name for network in lookup.networks(ctx.reader) if network.parent}
+    """Names of links that networks hang on, of those that these are made on, and of shims."""
+    networks = lookup.networks(ctx.reader)
+    names = {network.parent.name for network in networks if network.parent}
+    names |= {network.shim for network in networks if network.shim}
     made = (lookup.made_link(ctx.reader, name) for name in names)
     return frozenset(names | {link.lower_name for link in made if link and link.lower_name})
+
+
+def host_access_of(
+    ctx: Context, addressed: Collection[int], shims: Collection[str]
+) -> Iterator[Act]:
+    """Make host access again as it has to be where a parent has other addresses now.
+
+    ``addressed``: the ifindexes of links whose addresses have changed; ``shims``: names
+    of shims that went up or down, since the kernel takes away the routes of one that is down.
+    """
+    for network in lookup.networks(ctx.reader):
+        if not network.shim:
+            continue
+        parent = parent_search.search(ctx, network).link
+        if parent is None or not (parent.ifindex in addressed or network.shim in shims):
+            continue
+        done = host_access.follow(ctx, network)
+        if done.link:
+            yield Act("link", network=network.name, link=network.shim)
+        for reason, addresses in (("removed", done.removed), ("made", done.made)):
+            if addresses:
+                held = tuple(map(str, addresses))
+                yield Act(
+                    "route", "", network.name, addresses=held, link=network.shim, reason=reason
+                )

@@ -83,9 +83,9 @@ def _step(
     routes = [d.put for d in decisions if d.put and d.gainer is endpoint]
     made = changes(network, endpoint, network.parent.name, routes)
     if network.shim and parent is not None:
-        from macvnet.engine.host_access import route_changes
+        from macvnet.engine.host_access_foreseen import connecting
 
-        made += route_changes(ctx, network, endpoint, parent)
+        made += connecting(ctx, network, endpoint, parent)
     if endpoint.routing != PLAIN:
         from macvnet.engine import endpoint_routes
 

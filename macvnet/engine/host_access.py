@@ -11,9 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from macvnet import keys
-from macvnet.addresses import IPV4, WIDTH, Address
+from macvnet.addresses import IPV4, Address
 from macvnet.drivers import Driver, driver
-from macvnet.engine import host_routes, lookup, made_links, parent_search, shims
+from macvnet.engine import (
+    host_access_foreseen,
+    host_routes,
+    lookup,
+    made_links,
+    parent_search,
+    shims,
+)
 from macvnet.engine.context import Context
 from macvnet.engine.liveness import alive
 from macvnet.engine.undo import Undo
@@ -24,6 +31,7 @@ from macvnet.kernel import addressing, sysctl
 from macvnet.kernel.addressing import RouteInfo
 from macvnet.kernel.links import LinkInfo
 from macvnet.model import ACTIVE, JOINED, Change, Endpoint, Network
+from macvnet.records import NamedTuple
 from macvnet.store import Transaction
 
 MODE = "bridge"
@@ -76,7 +84,7 @@ def enable(ctx: Context, term: str, *, dry_run: bool = False) -> tuple[Change, .
         if shims.is_user(ctx.reader, network):
             return ()
         parent = _judged(ctx, network)
-        return foreseen(ctx, network, parent)
+        return host_access_foreseen.enabling(ctx, network, parent)
     ctx.claim()
     with ctx.structure_lock():
         network = lookup.network(ctx.store, network.id)
@@ -99,7 +107,7 @@ def disable(ctx: Context, term: str, *, dry_run: bool = False) -> tuple[Change, 
     """Take host access away: routes, address, and the shim where no other network uses it."""
     network = lookup.network(ctx.reader, term)
     if dry_run:
-        return removals(ctx, network)
+        return host_access_foreseen.disabling(ctx, network)
     ctx.claim()
     with ctx.structure_lock():
         network = lookup.network(ctx.store, network.id)
@@ -201,33 +209,41 @@ def end(ctx: Context, network_id: str) -> None:
     ctx.store.transact(forget, durable=False)
 
 
-def follow(ctx: Context, network: Network) -> bool:
+class Settled(NamedTuple):
+    """What had to be done: whether the link was made, and the addresses that routes lead to."""
+
+    link: bool = False
+    made: tuple[Address, ...] = ()
+    removed: tuple[Address, ...] = ()
+
+
+def follow(ctx: Context, network: Network) -> Settled:
     """Make again what a network's host access lacks: after a boot, or when addresses have changed.
 
-    Whether its link was made. Nothing is done where the parent is missing.
+    Nothing is done where the parent is missing.
     """
     if not network.shim:
-        return False
+        return Settled()
     with ctx.structure_lock():
         record = ctx.store.get(keys.network(network.id))
         now = Network.from_json(record) if record is not None else network
         if record is None or not now.shim:
-            return False
+            return Settled()
         if not shims.is_user(ctx.store, now):
             end(ctx, now.id)
-            return False
+            return Settled()
         return _settle(ctx, now)
 
 
-def _settle(ctx: Context, network: Network) -> bool:
-    """Make what is missing, remove what is too much; whether the link was made."""
+def _settle(ctx: Context, network: Network) -> Settled:
+    """Make what is missing, remove what is too much."""
     parent = parent_search.search(ctx, network).link
     if parent is None:
-        return False
+        return Settled()
     before = shims.find(ctx, network)
     shim = shims.ensure(ctx, network, parent)
     if shim is None:
-        return False
+        return Settled()
     if network.shim_address:
         shims.address(ctx, shim, [Address.parse(network.shim_address)])
     routes = _look(ctx, network, parent, shim, _coming(ctx, network))
@@ -239,7 +255,13 @@ def _settle(ctx: Context, network: Network) -> bool:
         ctx.note_once(f"the host has {host_routes.foreign(route)}, which stays")
     for address in routes.unreachable:
         ctx.note_once(host_routes.unreachable(network, parent.name, address))
-    return before is None or before.ifindex != shim.ifindex
+    return Settled(
+        before is None or before.ifindex != shim.ifindex, _ends(routes.missing), _ends(routes.left)
+    )
+
+
+def _ends(routes: Sequence[RouteInfo]) -> tuple[Address, ...]:
+    return tuple(route.destination for route in routes if route.destination is not None)
 
 
 def _coming(ctx: Context, network: Network) -> list[Endpoint]:
@@ -332,78 +354,3 @@ def differences(ctx: Context, network: Network, parent: LinkInfo) -> Iterator[tu
         yield ROUTE_FOREIGN, f"the host has {host_routes.foreign(route)}"
     for address in routes.unreachable:
         yield UNREACHABLE, host_routes.unreachable(network, parent.name, address)
-
-
-def announced(parent: str, network: Network) -> list[Change]:
-    """What creating a network with host access makes, as far as that can be said before."""
-    name = shims.name_of(parent, set())
-    found = [Change("create", "link", f"{name} type macvlan on {parent}, for host access")]
-    found += [
-        Change("create", "address", f"of {pool.subnet} for the host dev {name}")
-        for pool in [pool for pool in network.pools if pool.family != IPV4][:1]
-    ]
-    return found
-
-
-def foreseen(ctx: Context, network: Network, parent: LinkInfo) -> tuple[Change, ...]:
-    """What enabling makes, as ``--dry-run`` prints it."""
-    made = shims.intended(ctx, ctx.reader, parent, network.id)
-    found = []
-    if made_links.find(ctx, made) is None:
-        found.append(Change("create", "link", f"{made.name} type macvlan on {parent.name}"))
-    address = ctx.reader.view(lambda tx: host_lease.hold(tx, network))
-    if address is not None:
-        found.append(Change("create", "address", f"{address}/128 dev {made.name}"))
-    own = host_routes.host_addresses(ctx, parent.ifindex)
-    named = network._replace(shim=made.name, shim_address=str(address or ""))
-    for endpoint in lookup.endpoints_of_network(ctx.reader, network.id):
-        if alive(ctx, endpoint):
-            words = route_words(named, endpoint, own)
-            found += [Change("create", "route", each) for each in words]
-    return tuple(found)
-
-
-def route_words(network: Network, endpoint: Endpoint, own: Sequence[Address]) -> Iterator[str]:
-    """The host's routes to an endpoint, in words."""
-    for assigned in endpoint.addresses:
-        route = host_routes.wanted(network, assigned, 0, own)
-        if route is not None:
-            yield f"{route.words} dev {network.shim} src {route.source} on the host"
-
-
-def route_changes(
-    ctx: Context, network: Network, endpoint: Endpoint, parent: LinkInfo
-) -> tuple[Change, ...]:
-    """The host's routes that connecting an endpoint makes."""
-    own = host_routes.host_addresses(ctx, parent.ifindex)
-    words = route_words(network, endpoint, own)
-    return tuple(Change("create", "route", each) for each in words)
-
-
-def removals(ctx: Context, network: Network) -> tuple[Change, ...]:
-    """What disabling removes, as ``--dry-run`` prints it."""
-    if not network.shim:
-        return ()
-    found = []
-    for endpoint in lookup.endpoints_of_network(ctx.reader, network.id):
-        found += host_removals(network, endpoint)
-    if network.shim_address:
-        found.append(Change("remove", "address", f"{network.shim_address}/128 dev {network.shim}"))
-    made = lookup.made_link(ctx.reader, network.shim)
-    if made is not None and set(made.users) <= {network.id}:
-        found.append(Change("remove", "link", f"{network.shim} type macvlan"))
-    return tuple(found)
-
-
-def host_removals(network: Network, endpoint: Endpoint) -> list[Change]:
-    """The host's routes that go with an endpoint."""
-    if not network.shim:
-        return []
-    return [
-        Change(
-            "remove",
-            "route",
-            f"{each.address}/{WIDTH[each.address.family]} dev {network.shim} on the host",
-        )
-        for each in endpoint.addresses
-    ]

@@ -123,9 +123,9 @@ def changes(ctx: Context, network: Network) -> tuple[Change, ...]:
         if link is not None:
             found.append(Change("remove", "link", f"{link.name} type {made.kind}"))
     if network.shim:
-        from macvnet.engine import host_access
+        from macvnet.engine import host_access_foreseen
 
-        found += host_access.removals(ctx, network)
+        found += host_access_foreseen.disabling(ctx, network)
     return tuple(found)
 
 

@@ -233,7 +233,7 @@ class _Run:
         if network.shim:
             from macvnet.engine import host_access
 
-            if host_access.follow(self.ctx, network):
+            if host_access.follow(self.ctx, network).link:
                 self.made.append(Made(network.name, network.shim))
 
     def _endpoint(self, network: Network, endpoint: Endpoint, parent: LinkInfo) -> None:

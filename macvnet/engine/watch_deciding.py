@@ -1,4 +1,4 @@
-"""What an event is worth: which containers to look at, and whether a parent may have changed.
+"""What an event is worth: which containers to look at, whether a parent or its addresses changed.
 
 From values only; whoever watches does the rest.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from macvnet.kernel.host_events import LinkChange
+from macvnet.kernel.host_events import AddressChange, LinkChange
 from macvnet.records import NamedTuple
 from macvnet.runtimes.following import REMOVED, Event
 
@@ -69,6 +69,29 @@ class News(NamedTuple):
         if self.moved.intersection(carriers):
             return True
         return waiting and bool(self.moved or self.turned.intersection(carriers))
+
+
+class Addresses:
+    """The host's IPv4 addresses, as far as the kernel has told of them."""
+
+    def __init__(self) -> None:
+        self._known: set[tuple[int, bytes]] = set()
+
+    def news(self, changes: Iterable[AddressChange]) -> frozenset[int]:
+        """The ifindexes of the links that have others now.
+
+        One that is told of again (DHCP has renewed it) is no news, a first time may be.
+        """
+        changed = set()
+        for change in changes:
+            one = (change.ifindex, change.address)
+            if change.gone:
+                self._known.discard(one)
+                changed.add(change.ifindex)
+            elif one not in self._known:
+                self._known.add(one)
+                changed.add(change.ifindex)
+        return frozenset(changed)
 
 
 class Pause:

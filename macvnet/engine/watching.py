@@ -20,7 +20,8 @@ from macvnet import signals
 from macvnet.engine import following
 from macvnet.engine.context import Context, holder
 from macvnet.engine.following import Act
-from macvnet.engine.watch_deciding import Links, Pause, concerned
+from macvnet.engine.shims import PREFIX as SHIM_PREFIX
+from macvnet.engine.watch_deciding import Addresses, Links, Pause, concerned
 from macvnet.engine.watch_sources import Source
 from macvnet.errors import Conflict, MacvnetError, StoreError
 from macvnet.kernel import detached, interfaces
@@ -94,6 +95,7 @@ class _Watch:
             stack.callback(source.close)
         self._host = stack.enter_context(HostEvents())
         self._links = Links({})
+        self._addresses = Addresses()
         self._bell = _Bell(stack)
         self._waiting = False
         self._gone = {name: frozenset[str]() for name in self._sources}
@@ -185,6 +187,8 @@ class _Watch:
     def _hear_host(self) -> None:
         heard = self._host.heard()
         news = self._links.news(heard.links)
+        addressed = self._addresses.news(heard.addresses)
+        shims = frozenset(name for name in news.turned if name.startswith(SHIM_PREFIX))
 
         def work(ctx: Context) -> Iterable[Act]:
             if heard.dead:
@@ -196,8 +200,11 @@ class _Watch:
                 else:
                     yield from self._everything(ctx)
                     yield from self._settle_labels(ctx)
+            elif addressed or shims:
+                yield from following.host_access_of(ctx, addressed, shims)
 
-        if heard.dead or heard.lost or news.moved or (news.turned and self._waiting):
+        changed = heard.lost or news.moved or addressed or shims
+        if heard.dead or changed or (news.turned and self._waiting):
             self._burst(work)
 
     def _hear(self, source: Source) -> None:
@@ -263,6 +270,7 @@ class _Watch:
         # First what is known of the links: what changes from here on is news.
         heard = self._host.heard()
         self._links = Links(interfaces.links())
+        self._addresses.news(heard.addresses)
         if heard.dead:
             yield from self._deaths(ctx, heard)
         yield from following.dead_processes(ctx)

@@ -18,6 +18,8 @@ from tests.kernel.steps import CONFLICT, LAN, create, join, refused, wait_until
 from tests.lab import Lab
 from tests.lab.watching import NOWHERE, Watch
 
+RENEWED = "172.16.86.252/24 dev eth0 valid_lft 900 preferred_lft 900".split()
+
 
 def test_parents_and_namespaces_that_come_and_go(
     make_lab: Callable[..., Lab], tmp_path: Path
@@ -74,6 +76,49 @@ def test_parents_and_namespaces_that_come_and_go(
     log = lab.host.macvnet("log").checked().stdout
     assert "macvnet watch" in log
     assert lab.host.macvnet("check").checked().lines == []
+
+
+def test_host_access_follows_the_parent_s_address_and_its_own_link(
+    lab: Lab, tmp_path: Path
+) -> None:
+    """Other links' addresses, and one that is renewed, are nothing to do for."""
+    host, web = lab.host, lab.named("web")
+    create(host, "net", *LAN, "--host-access")
+    joined = join(host, web, "net")
+    with Watch(host, tmp_path, env=NOWHERE) as watch:
+        host.ip("addr", "del", "172.16.86.250/24", "dev", "eth0")
+        watch.wait_for("note", reason=f"the host does not reach {joined.ip}")
+        host.add_address("172.16.86.251/24")
+        made = watch.wait_for("route", reason="made")
+        assert made["addresses"] == joined.ip and made["link"] == "mvh-eth0"
+        assert host.ping(joined.ip) and web.ping("172.16.86.251")
+        # A second one, and the first one goes: the kernel removes the route of that.
+        host.sysctl("net/ipv4/conf/eth0/promote_secondaries", "1")
+        host.batch(
+            "addr add 172.16.86.252/24 dev eth0",
+            "addr del 172.16.86.251/24 dev eth0",
+        )
+        watch.wait_for("route", reason="made")
+        assert host.ping(joined.ip) and web.ping("172.16.86.252")
+        # The kernel takes away the routes of a link that is set down.
+        host.ip("link", "set", "mvh-eth0", "down")
+        watch.wait_for("route", reason="made")
+        assert host.ping(joined.ip)
+        host.ip("link", "del", "mvh-eth0")
+        watch.wait_for("link", link="mvh-eth0")
+        assert wait_until(lambda: host.ping(joined.ip))
+        told = len(watch.acts())
+        host.ip("addr", "add", "10.99.0.1/24", "dev", "lo")
+        host.ip("addr", "replace", *RENEWED)
+        assert watch.sleeps(1.0)
+        # Taken away, it stays away.
+        host.macvnet("host-access", "disable", "net").checked()
+        host.ip("addr", "del", "172.16.86.252/24", "dev", "eth0")
+        host.add_address("172.16.86.251/24")
+        assert watch.sleeps(1.0)
+        assert "mvh-eth0" not in host.links()
+        assert len(watch.acts()) == told
+    assert host.macvnet("check").checked().lines == []
 
 
 def test_lease_is_freed_when_its_grace_time_is_over(lab: Lab, tmp_path: Path) -> None:

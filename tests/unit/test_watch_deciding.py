@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from macvnet.annotations import KEY
 from macvnet.engine.following import _wanted
-from macvnet.engine.watch_deciding import Links, News, Pause, concerned
+from macvnet.engine.watch_deciding import Addresses, Links, News, Pause, concerned
 from macvnet.errors import InvalidRequest, RuntimeUnavailable
 from macvnet.kernel import host_events
 from macvnet.kernel.folder_events import FolderEvents
-from macvnet.kernel.host_events import LinkChange
+from macvnet.kernel.host_events import AddressChange, LinkChange
 from macvnet.model import Owner
 from macvnet.runtimes.following import (
     CHANGED,
@@ -78,6 +78,17 @@ def test_only_what_may_concern_a_network_calls_for_restoring(
     assert found.call_for_restoring({"eth0"}, waiting=waiting) is calls
 
 
+def test_an_address_is_news_when_it_comes_and_goes_but_not_when_it_is_renewed() -> None:
+    known = Addresses()
+    come, gone = AddressChange(2, b"abcd", False), AddressChange(2, b"abcd", True)
+    assert known.news([come]) == {2}
+    assert known.news([come, come]) == frozenset()
+    # Of those that were there before, nobody has told.
+    assert known.news([gone, AddressChange(3, b"abcd", True)]) == {2, 3}
+    assert known.news([come]) == {2}
+    assert known.news([gone, come]) == {2}
+
+
 def test_pause_grows_until_it_succeeds() -> None:
     pause = Pause(1.0, 5.0)
     assert [pause.longer() for _ in range(5)] == [1.0, 2.0, 4.0, 5.0, 5.0]
@@ -87,11 +98,11 @@ def test_pause_grows_until_it_succeeds() -> None:
 
 @given(st.binary(max_size=200))
 def test_no_message_of_the_kernel_is_too_short_or_too_long(data: bytes) -> None:
-    host_events._take(data, [], set())
+    host_events._take(data, [], [], set())
     # The same behind a header that makes it a message on a link, or on a namespace.
-    for kind in (host_events.RTM_NEWLINK, host_events.RTM_DELNSID):
+    for kind in (host_events.RTM_NEWLINK, host_events.RTM_NEWADDR, host_events.RTM_DELNSID):
         head = struct.pack("=IHHII", 16 + len(data), kind, 0, 0, 0)
-        host_events._take(head + data, [], set())
+        host_events._take(head + data, [], [], set())
 
 
 def test_port_that_leaves_a_bridge_is_no_link_that_goes() -> None:
@@ -99,7 +110,7 @@ def test_port_that_leaves_a_bridge_is_no_link_that_goes() -> None:
     for family in (socket.AF_UNSPEC, socket.AF_BRIDGE):
         body = struct.pack("=BxHiII", family, 1, 5, 1, 0) + struct.pack("=HH8s", 12, 3, b"eth0")
         data = struct.pack("=IHHII", 16 + len(body), host_events.RTM_DELLINK, 0, 0, 0) + body
-        host_events._take(data, found, set())
+        host_events._take(data, found, [], set())
     assert found == [LinkChange(5, "eth0", True, True)]
 
 
