@@ -27,6 +27,7 @@ COMMANDS = {
     "export": ("macvnet.cli.declaring", "Print networks and endpoints as a file for apply."),
     "import": ("macvnet.cli.importing", "Print Docker's or Podman's networks as such a file."),
     "host-access": ("macvnet.cli.host_access", "Let host and containers reach each other, or not."),
+    "announce": ("macvnet.cli.announcing", "Tell the neighbours again where addresses are."),
     "check": ("macvnet.cli.checking", "Compare what is recorded with what the kernel has."),
     "repair": ("macvnet.cli.checking", "Mend what check finds, where that is safe."),
     "doctor": ("macvnet.cli.doctoring", "Name what stands in a network's way, and what helps."),

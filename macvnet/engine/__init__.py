@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from macvnet.declared import Declaration
     from macvnet.doctor.findings import Finding
     from macvnet.engine.accounting import Next, Place, PoolCounts
+    from macvnet.engine.announcing import Announced
     from macvnet.engine.checking import Difference
     from macvnet.engine.connect import Connected
     from macvnet.engine.connecting_many import Report as ReportConnected
@@ -113,6 +114,23 @@ class Engine:
         from macvnet.engine.host_access import disable
 
         return disable(self._ctx, term, dry_run=dry_run)
+
+    def announce(
+        self,
+        terms: Sequence[str],
+        containers: Sequence[str] = (),
+        *,
+        report: Callable[[int, int], None],
+    ) -> Announced:
+        """Announce the living endpoints of networks again, without ``terms`` of all; and wait.
+
+        Only those of ``containers``, where there are any. ``report`` is told how many frames
+        of how many have been dealt with.
+        """
+        from macvnet.engine.announcing import announce_again
+
+        chosen = [self.network(term) for term in terms] or self.networks()
+        return announce_again(self._ctx, chosen, containers, report, every=not terms)
 
     def network(self, term: str) -> Network:
         """The network that a term means: full ID, exact name, unique ID prefix."""

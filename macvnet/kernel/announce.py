@@ -1,8 +1,9 @@
 """Telling the neighbours where an address now is: gratuitous ARP and unsolicited NA.
 
 Knows how many frames there are, and how the later ones are sent by a process that
-nobody waits for; must not know networks or records. Nothing here ever fails a
-command: an announcement that cannot be sent is one that is not sent.
+nobody waits for (``announce``) or while somebody does (``repeat``); must not know
+networks or records. Nothing here ever fails a command: an announcement that cannot
+be sent is one that is not sent.
 
 The sending process holds no namespace open, neither by descriptor nor by
 socket: it would keep a dead container's links, and with them their MACs and
@@ -16,7 +17,7 @@ import fcntl
 import os
 import struct
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from macvnet import sockets
 from macvnet.addresses import IPV4, Address
@@ -80,6 +81,20 @@ def announce(items: Iterable[Item], *, rate: int = 10) -> None:
         _leave(alive, later, time.monotonic())
     except (OSError, MacvnetError):
         return
+
+
+def repeat(
+    items: Sequence[Item], *, rate: int, report: Callable[[int, int], None]
+) -> frozenset[int]:
+    """Announce all items, and return when all is sent; the numbers of those that could not be.
+
+    ``rate`` as for ``announce``. ``report`` is told how many frames of how many have been
+    dealt with. The items' namespaces may be closed already.
+    """
+    frames = schedule(items, rate)
+    sender = _Sender([_places(item) for item in items])
+    _pace(sender, frames, time.monotonic(), lambda done: report(done, len(frames)))
+    return frozenset(sender.gone)
 
 
 def schedule(items: Sequence[Item], rate: int) -> list[Due]:
@@ -200,8 +215,14 @@ def _leave(sender: _Sender, frames: list[Due], began: float) -> None:
         os.close(tell)
 
 
-def _pace(sender: _Sender, frames: list[Due], began: float) -> None:
+def _pace(
+    sender: _Sender,
+    frames: list[Due],
+    began: float,
+    report: Callable[[int], None] = lambda done: None,
+) -> None:
     for number, planned in enumerate(frames):
+        report(number)
         if planned.item in sender.gone:
             continue
         time.sleep(max(0.0, began + planned.delay - time.monotonic()))

@@ -9,6 +9,7 @@ from macvnet.addresses import Address, Subnet
 from macvnet.declared import Declaration
 from macvnet.doctor.findings import Finding
 from macvnet.engine.accounting import Next, Place, PoolCounts
+from macvnet.engine.announcing import Announced
 from macvnet.engine.checking import ENDPOINT_MISSING, PARENT_DOWN, Difference
 from macvnet.engine.declaring import Source
 from macvnet.engine.describing import Described
@@ -251,6 +252,20 @@ class FakeEngine:
     def disable_host_access(self, term: str, *, dry_run: bool = False) -> tuple[Change, ...]:
         self.asked.append(("disable host access", self.network(term).name, dry_run))
         return (Change("remove", "link", "mvh-eth0 type macvlan"),)
+
+    def announce(
+        self,
+        terms: Sequence[str],
+        containers: Sequence[str] = (),
+        *,
+        report: Callable[[int, int], None],
+    ) -> Announced:
+        chosen = [self.network(term) for term in terms] or self.known
+        self.asked.append(("announce", [one.name for one in chosen], tuple(containers)))
+        report(1, 1)
+        refused = Conflict("the parent 'eth0' is missing", "ip -br link")
+        done = tuple(one for one in chosen if one.name not in self.busy)
+        return Announced(done, tuple((one, refused) for one in chosen if one.name in self.busy))
 
     def network(self, term: str) -> Network:
         for one in self.known:

@@ -57,7 +57,10 @@ def test_aliases_are_shown(macvnet: Macvnet) -> None:
 
 
 LOOKING = ("ipam status", "ipam who", "ipam next", "hosts", "tree", "top")
+# What it says to the neighbours is so already.
+TELLING = ("announce",)
 READ_ONLY = (
+    *TELLING,
     *("ls", "inspect", "check", "doctor", "log", "state export", "completion"),
     *("diff", "export", "import", *LOOKING),
 )

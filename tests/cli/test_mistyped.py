@@ -86,6 +86,7 @@ WITH_NETWORKS = {
     "reserve": "NET netns:web",
     "unreserve": "NET netns:web",
     "export": "NET",
+    "announce": "NET",
     "host-access enable": "NET",
     "host-access disable": "NET",
 }
