@@ -6,11 +6,14 @@ Source of the com.docker.network.* keys and their limits: Docker 29.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from macvnet.errors import InvalidRequest
 from macvnet.model import AUTO, OFF, ON, LinkOptions
 from macvnet.text import nearest, quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 TRUE = ("1", "t", "T", "TRUE", "true", "True")
 FALSE = ("0", "f", "F", "FALSE", "false", "False")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from macvnet import sockets
 from macvnet.addresses import IPV4, IPV6, WIDTH, Address
@@ -23,6 +22,10 @@ from macvnet.kernel.rtnetlink import (
     Rtnetlink,
 )
 from macvnet.records import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 ROUTE_PROTOCOL = 109
 """The protocol id of every route that macvnet makes ('m'); it touches no other."""

@@ -7,7 +7,6 @@ networks or records.
 from __future__ import annotations
 
 import errno
-from typing import Any
 
 from macvnet.kernel.constants import IPVLAN_FLAGS, IPVLAN_MODES, NAME_MAX
 from macvnet.kernel.messages import Value, formed, ifinfmsg
@@ -23,6 +22,10 @@ from macvnet.kernel.rtnetlink import (
 )
 from macvnet.model import LinkPlan
 from macvnet.records import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 IFF_UP = 0x1
 IFF_LOOPBACK = 0x8

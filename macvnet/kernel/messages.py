@@ -18,10 +18,13 @@ import struct
 import sys
 import types
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from macvnet import signals, sockets
 from macvnet.addresses import Address
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _ATTRIBUTE = struct.Struct("=HH")
 _PLUGINS = "pyroute2.netlink.rtnl.ifinfmsg.plugins"

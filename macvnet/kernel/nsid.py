@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
-from typing import Any
 
 from macvnet import chance
 from macvnet.errors import KernelRefused
@@ -27,6 +26,10 @@ from macvnet.kernel.rtnetlink import (
     Rtnetlink,
     encoded,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 ATTEMPTS = 8
 LOWEST = LOWEST_OWN_NSID

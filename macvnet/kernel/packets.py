@@ -10,7 +10,6 @@ import ctypes
 import os
 import struct
 from collections.abc import Collection
-from typing import Any
 
 from macvnet import sockets
 from macvnet.kernel.frames import (
@@ -20,6 +19,10 @@ from macvnet.kernel.frames import (
     NEIGHBOUR_ADVERTISEMENT,
     NEIGHBOUR_SOLICITATION,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 ETH_P_ALL = 3
 SOL_PACKET = 263

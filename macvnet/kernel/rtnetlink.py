@@ -12,7 +12,6 @@ import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Any
 
 from macvnet import sockets
 from macvnet.errors import KernelRefused, PermissionDenied
@@ -21,6 +20,10 @@ from macvnet.kernel.constants import NAME_MAX
 from macvnet.kernel.messages import decode, encode, formed, ifaddrmsg, ifinfmsg, nsidmsg, rtmsg
 from macvnet.kernel.namespaces import Namespace, entered, socket_cookie
 from macvnet.records import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22

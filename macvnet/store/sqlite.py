@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING
 
 from macvnet.errors import StoreError
 from macvnet.store import explain, statedir, turns, walguard
@@ -28,6 +27,7 @@ from macvnet.store.backend import (
 from macvnet.store.sqlite_module import sqlite3
 from macvnet.text import quoted
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
