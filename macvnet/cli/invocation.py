@@ -17,11 +17,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    Opener = Callable[..., Any]
+
     from macvnet.engine import Engine
     from macvnet.model import Change
     from macvnet.settings import Settings
-
-Opener = Callable[..., Any]
 
 
 class OutputClosed(Exception):

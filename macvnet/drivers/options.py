@@ -90,7 +90,7 @@ def _checked(key: str, value: str) -> dict[str, Any]:
     return {}
 
 
-Reader = Callable[[str, str], dict[str, Any]]
+Reader = Callable[[str, str], dict[str, object]]
 
 COMMON: dict[str, Reader] = {
     "parent": lambda key, value: {"parent": value},
