@@ -9,7 +9,7 @@ a process costs another, since SQLite syncs the directory when it first syncs a 
 from __future__ import annotations
 
 import os
-import threading
+from _thread import RLock
 from contextlib import ExitStack, contextmanager, suppress
 
 from macvnet.errors import StoreError
@@ -74,7 +74,7 @@ class SqliteBackend:
         self._connection: sqlite3.Connection | None = None
         self._pid = 0
         self._guard: tuple[int, int] | None = None
-        self._lock = threading.RLock()
+        self._lock = RLock()
         self._durable = True
 
     def __del__(self) -> None:

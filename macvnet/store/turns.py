@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import threading
 import time
 from contextlib import contextmanager, suppress
 
@@ -58,6 +57,8 @@ def _queue(descriptor: int, seconds: float) -> None:
         return
     except BlockingIOError:
         pass
+    import threading
+
     if threading.current_thread() is not threading.main_thread():
         _ask_again(descriptor, seconds)
         return
