@@ -1,6 +1,6 @@
 # One line each; the work is in .ci/ and tests/lab. Everything runs in .venv, which is made when needed.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit kernel uml parity docs completions dist deb soak bench bench-quick clean
+.PHONY: help demo test check unit kernel uml parity docs forms completions dist deb soak bench bench-quick clean
 SOAK = 200
 ACTS = 50000
 PYTEST = .venv/bin/python -m pytest
@@ -37,6 +37,8 @@ bench-quick: ## The same with less of everything, in less than a minute; prints 
 	@$(ROOT); .ci/setup bench; .ci/unchanged $(BENCH) --quick
 docs:    ## Write docs/reference, docs/pictures and man anew, from the program
 	@.ci/setup tools; .venv/bin/python -m tests.docs.reference; .venv/bin/python -m tests.docs.manual; .venv/bin/python -m tests.docs.pictures
+forms:   ## Encode anew what macvnet/kernel/prepared.py has, with the pyroute2 that is installed
+	@.ci/setup tools; .venv/bin/python -m release.forms
 completions: ## Write completions anew, from the program
 	@.ci/setup tools
 	.venv/bin/macvnet completion bash >completions/macvnet.bash

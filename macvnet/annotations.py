@@ -10,13 +10,16 @@ reads the text.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from macvnet.errors import InvalidRequest, UsageError
 from macvnet.model import EndpointRequest
 from macvnet.records import NamedTuple
 from macvnet.text import nearest, printable, quoted
 from macvnet.words import boolean, integer, split_list
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 KEY = "macvnet.network"
 """The key of the annotation, and of the label."""

@@ -14,11 +14,14 @@ import os
 import stat
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from macvnet.errors import PermissionDenied, StoreError
 from macvnet.records import NamedTuple
 from macvnet.text import printable, quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 CURRENT = "commands.log"
 FORMER = "commands.log.1"

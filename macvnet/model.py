@@ -7,10 +7,12 @@ they cost nothing at start-up.
 
 from __future__ import annotations
 
-from typing import Any
-
 from macvnet.addresses import Address, Interval, Subnet
 from macvnet.records import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 CREATING = "creating"
 ACTIVE = "active"

@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
-from typing import Any
 
 from macvnet import option_keys
 from macvnet.addresses import WIDTH, Address, Subnet
 from macvnet.errors import InvalidRequest, NotFound, PermissionDenied
 from macvnet.records import NamedTuple
 from macvnet.text import nearest, printable, quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 ENV_STATE_DIR = "MACVNET_STATE_DIR"
 ENV_CONFIG = "MACVNET_CONFIG"

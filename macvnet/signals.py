@@ -5,8 +5,7 @@ The same names and functions, over plain numbers.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from signal import *  # noqa: F403
 else:

@@ -5,8 +5,7 @@ The same names, the same sockets; its conveniences beyond ``with`` are missing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from socket import *  # noqa: F403
 else:

@@ -5,13 +5,14 @@ Must not know how they were read: by click, or by ``short``, which does without.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from macvnet.cli import wanted
 from macvnet.cli.invocation import Invocation
 from macvnet.text import printable
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from macvnet.engine.connect import Connected
 
 TEXT, JSON = "text", "json"

@@ -9,17 +9,19 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
 
 from macvnet.errors import KernelRefused, MacvnetError
 from macvnet.text import printable
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    Opener = Callable[..., Any]
+
     from macvnet.engine import Engine
     from macvnet.model import Change
     from macvnet.settings import Settings
-
-Opener = Callable[..., Any]
 
 
 class OutputClosed(Exception):

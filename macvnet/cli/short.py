@@ -10,12 +10,15 @@ is for tests/properties/test_short.py to show.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from macvnet.cli import syntax
 from macvnet.cli.invocation import Invocation
 from macvnet.errors import UsageError
 from macvnet.records import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 TEXT, NUMBER, LIST, REPEATED, BOOLEAN = "text", "number", "list", "repeated", "boolean"
 """One word; a whole number; words separated by commas, repeated or not; repeated; true or false."""

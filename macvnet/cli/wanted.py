@@ -7,14 +7,16 @@ not know click, whose options for them are in ``endpoint_flags``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 from macvnet.annotations import FLAG, network
 from macvnet.errors import InvalidRequest
 from macvnet.model import EndpointRequest
 from macvnet.text import quoted
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from macvnet.engine import Engine
 
 EXAMPLE = FLAG.example

@@ -8,10 +8,10 @@ engine asks the row and never for the driver's name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
 
 from macvnet.errors import InvalidRequest
 from macvnet.model import LinkOptions, LinkPlan
+from macvnet.records import Protocol
 from macvnet.text import nearest, quoted
 
 

@@ -6,12 +6,15 @@ Source of the com.docker.network.* keys and their limits: Docker 29.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from macvnet.errors import InvalidRequest
 from macvnet.model import AUTO, NO_IPV6, OFF, ON, SLAAC, STATIC, LinkOptions
 from macvnet.option_keys import OF_DRIVER
 from macvnet.text import nearest, quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 TRUE = ("1", "t", "T", "TRUE", "true", "True")
 FALSE = ("0", "f", "F", "FALSE", "false", "False")
@@ -90,7 +93,7 @@ def _checked(key: str, value: str) -> dict[str, Any]:
     return {}
 
 
-Reader = Callable[[str, str], dict[str, Any]]
+Reader = Callable[[str, str], dict[str, object]]
 
 COMMON: dict[str, Reader] = {
     "parent": lambda key, value: {"parent": value},

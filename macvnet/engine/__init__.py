@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
 
 from macvnet import keys
 from macvnet.engine import lookup
@@ -17,7 +16,10 @@ from macvnet.errors import Conflict, MacvnetError, NotFound
 from macvnet.model import SLAAC, Change, CreateRequest, Endpoint, EndpointRequest, Network, Owner
 from macvnet.settings import Settings
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from macvnet.declared import Declaration
     from macvnet.doctor.findings import Finding
     from macvnet.engine.accounting import Next, Place, PoolCounts

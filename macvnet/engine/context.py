@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
 
 from macvnet import chance, keys
 from macvnet.errors import Conflict, StoreError
@@ -19,7 +18,10 @@ from macvnet.settings import Settings
 from macvnet.store import Store, Transaction, open_store
 from macvnet.store.turns import LOCKS
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from macvnet.kernel.rtnetlink import Rtnetlink
 
 LOCK_SLOTS = 64

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from macvnet import keys
 from macvnet.errors import Conflict, InvalidRequest, NotFound
 from macvnet.model import Endpoint, MadeLink, Network
 from macvnet.store import Reader
 from macvnet.text import nearest, quoted
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from macvnet.kept import Kept
 

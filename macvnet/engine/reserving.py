@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
 
 from macvnet import chance, keys
 from macvnet.addresses import IPV4, IPV6, Address
@@ -22,6 +21,7 @@ from macvnet.kernel.links import LinkInfo
 from macvnet.model import ACTIVE, RESERVED, Assigned, Endpoint, Network, Owner, Pool, SandboxId
 from macvnet.store import KeyTaken, Transaction
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from macvnet.kept import Kept
 

@@ -8,7 +8,6 @@ texts, or what an endpoint is beyond its id.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
-from typing import TYPE_CHECKING
 
 from macvnet import keys
 from macvnet.addresses import Address, Interval, Subnet
@@ -23,6 +22,7 @@ from macvnet.ipam.segment import (
 )
 from macvnet.records import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from macvnet.model import Pool
     from macvnet.store import Reader, Transaction

@@ -6,11 +6,10 @@ so; must not know who holds an address, or what a network is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from macvnet import keys
 from macvnet.addresses import Interval, sort_key
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

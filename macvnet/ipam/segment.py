@@ -7,14 +7,15 @@ know how pools get there (``installing``) or how an address is chosen
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from macvnet import keys
 from macvnet.addresses import WIDTH, Address, Interval, Subnet, sort_key
 from macvnet.records import NamedTuple
 from macvnet.text import quoted
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from macvnet.store import Reader
 
 GATEWAY = "gateway"

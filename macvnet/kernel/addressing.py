@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import struct
-import sys
 from collections.abc import Sequence
-from typing import Any
 
 from macvnet import sockets
 from macvnet.addresses import IPV4, IPV6, WIDTH, Address
-from macvnet.kernel.messages import attributes, formed, ifaddrmsg, rtmsg
+from macvnet.kernel.messages import HEADER, attributes, formed, number
 from macvnet.kernel.rtnetlink import (
     NLM_F_CREATE,
     NLM_F_EXCL,
@@ -23,6 +21,10 @@ from macvnet.kernel.rtnetlink import (
     Rtnetlink,
 )
 from macvnet.records import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 ROUTE_PROTOCOL = 109
 """The protocol id of every route that macvnet makes ('m'); it touches no other."""
@@ -43,8 +45,13 @@ IPV6_METRIC = 1024
 IPV6_CONNECTED_METRIC = 256
 
 _IFADDRMSG = struct.Struct("=BBBBI")
-_RTM_TABLE, _RTM_TYPE = 16 + 4, 16 + 7
-"""Where a route's message has its table and its type."""
+_RTMSG = struct.Struct("=BBBBBBBBI")
+"""struct rtmsg: family, two lengths, tos, table, protocol, scope, type, flags."""
+_RTM_TABLE, _RTM_TYPE = HEADER + 4, HEADER + 7
+_NEXT_HOP = struct.Struct("=HBBi")
+"""struct rtnexthop: length, flags, hops, ifindex; attributes follow."""
+RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC = 1, 4, 5, 6, 7
+RTA_MULTIPATH, RTA_TABLE = 9, 15
 
 _FAMILY = {IPV4: sockets.AF_INET, IPV6: sockets.AF_INET6}
 _FROM_AF = {sockets.AF_INET: IPV4, sockets.AF_INET6: IPV6}
@@ -63,8 +70,8 @@ class AddressInfo(NamedTuple):
 def all_addresses(netlink: Rtnetlink) -> list[AddressInfo]:
     """Every address of the namespace. A host can have thousands: read straight from the bytes."""
     found = []
-    for raw in netlink.raw_dump(ifaddrmsg, RTM_GETADDR):
-        family, prefixlen, flags, scope, index = _IFADDRMSG.unpack_from(raw, 16)
+    for raw in netlink.dump("ifaddrmsg", RTM_GETADDR):
+        family, prefixlen, flags, scope, index = _IFADDRMSG.unpack_from(raw, HEADER)
         if family not in _FROM_AF:
             continue
         values = dict(attributes(raw, _IFADDRMSG.size))
@@ -77,7 +84,7 @@ def all_addresses(netlink: Rtnetlink) -> list[AddressInfo]:
                     Address(_FROM_AF[family], int.from_bytes(packed, "big")),
                     prefixlen,
                     scope,
-                    int.from_bytes(more, sys.byteorder) if more else flags,
+                    number(more) if more else flags,
                 )
             )
     return found
@@ -97,31 +104,45 @@ def add_address(
     else:
         words = " nodad"
 
-    def build(ifindex: int, **attributes: Address) -> Any:
-        message = ifaddrmsg()
-        message["family"] = _FAMILY[address.family]
-        message["prefixlen"] = prefixlen
-        message["index"] = ifindex
-        message["scope"] = scope
-        message["attrs"] = [[name, str(value)] for name, value in attributes.items()]
-        if address.family == IPV6:
-            message["attrs"].append(["IFA_FLAGS", IFA_F_NODAD])
-        return message
-
-    shape = ("address", address.family, prefixlen, scope)
-    message = formed(shape, build, ifindex=ifindex, **values)
+    message = _address_message(ifindex, address.family, prefixlen, scope, values)
     command = f"address add {address}/{prefixlen} dev {name}{words}"
     return Request(message, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, command)
 
 
 def delete_address(ifindex: int, name: str, address: Address, prefixlen: int) -> Request:
     """Take an address off a link."""
-    message = ifaddrmsg()
-    message["family"] = _FAMILY[address.family]
-    message["prefixlen"] = prefixlen
-    message["index"] = ifindex
-    message["attrs"] = [["IFA_LOCAL", str(address)], ["IFA_ADDRESS", str(address)]]
+    values = {"IFA_LOCAL": address, "IFA_ADDRESS": address}
+    message = _address_message(ifindex, address.family, prefixlen, 0, values, flags=0)
     return Request(message, RTM_DELADDR, 0, f"address delete {address}/{prefixlen} dev {name}")
+
+
+def _address_message(
+    ifindex: int,
+    family: int,
+    prefixlen: int,
+    scope: int,
+    values: dict[str, Address],
+    *,
+    flags: int = IFA_F_NODAD,
+) -> bytes:
+    flags = flags if family == IPV6 else 0
+
+    def build(ifindex: int, **attributes: Address) -> Any:
+        from macvnet.kernel.classes import ifaddrmsg
+
+        message = ifaddrmsg()
+        message["family"] = int(_FAMILY[family])
+        message["prefixlen"] = prefixlen
+        message["index"] = ifindex
+        message["scope"] = scope
+        message["attrs"] = [[name, str(value)] for name, value in attributes.items()]
+        if flags:
+            message["attrs"].append(["IFA_FLAGS", flags])
+        return message
+
+    # Without the ifindex, which is put in place as a value.
+    body = _IFADDRMSG.pack(int(_FAMILY[family]), prefixlen, 0, scope, 0)[:4]
+    return formed(("address", flags), build, {"ifindex": ifindex, **values}, body)
 
 
 class RouteInfo(NamedTuple):
@@ -165,34 +186,52 @@ def all_routes(
             every_table or raw[_RTM_TABLE] in (RT_TABLE_MAIN, RT_TABLE_COMPAT)
         )
 
+    return [
+        route
+        for family in families
+        for raw in netlink.dump("rtmsg", RTM_GETROUTE, family=int(_FAMILY[family]), keep=wanted)
+        for route in _read(family, raw)
+        if every_table or route.table == RT_TABLE_MAIN
+    ]
+
+
+def _read(family: int, raw: bytes) -> list[RouteInfo]:
+    """The routes of one RTM_NEWROUTE: one for each next hop."""
+    _, length, _, _, table, protocol, scope, _, flags = _RTMSG.unpack_from(raw, HEADER)
+    values = dict(attributes(raw, _RTMSG.size))
+
+    def address(kind: int) -> Address | None:
+        packed = values.get(kind)
+        return Address(family, int.from_bytes(packed, "big")) if packed else None
+
+    return [
+        RouteInfo(
+            family,
+            address(RTA_DST),
+            length,
+            ifindex,
+            address(RTA_GATEWAY),
+            protocol,
+            number(values.get(RTA_PRIORITY)),
+            scope,
+            bool(flags & RTNH_F_ONLINK),
+            address(RTA_PREFSRC),
+            number(values.get(RTA_TABLE)) or table,
+        )
+        for ifindex in _next_hops(values.get(RTA_MULTIPATH, b"")) or [number(values.get(RTA_OIF))]
+    ]
+
+
+def _next_hops(raw: bytes) -> list[int]:
+    """The ifindex of each."""
     found = []
-    for family in families:
-        for message in netlink.dump(rtmsg, RTM_GETROUTE, family=int(_FAMILY[family]), keep=wanted):
-            values = dict(message["attrs"])
-            table = values.get("RTA_TABLE", message["table"])
-            if not every_table and table != RT_TABLE_MAIN:
-                continue
-            hops = values.get("RTA_MULTIPATH") or ()
-            indexes = [hop["oif"] for hop in hops] or [values.get("RTA_OIF", 0)]
-            gateway = values.get("RTA_GATEWAY")
-            destination = values.get("RTA_DST")
-            source = values.get("RTA_PREFSRC")
-            found += [
-                RouteInfo(
-                    family,
-                    Address.parse(destination) if destination else None,
-                    message["dst_len"],
-                    ifindex,
-                    Address.parse(gateway) if gateway else None,
-                    message["proto"],
-                    values.get("RTA_PRIORITY", 0),
-                    message["scope"],
-                    bool(message["flags"] & RTNH_F_ONLINK),
-                    Address.parse(source) if source else None,
-                    table,
-                )
-                for ifindex in indexes
-            ]
+    offset = 0
+    while offset + _NEXT_HOP.size <= len(raw):
+        length, _, _, ifindex = _NEXT_HOP.unpack_from(raw, offset)
+        if length < _NEXT_HOP.size:
+            break
+        found.append(ifindex)
+        offset += (length + 3) & ~3
     return found
 
 
@@ -243,23 +282,30 @@ def _route_message(route: RouteInfo) -> bytes:
     }
     addresses = {name: address for name, address in named.items() if address}
 
+    fields = {
+        "family": int(_FAMILY[route.family]),
+        "dst_len": route.prefixlen,
+        "table": RT_TABLE_COMPAT if own_table else RT_TABLE_MAIN,
+        "proto": route.protocol,
+        "scope": route.scope,
+        "type": RTN_UNICAST,
+        "flags": RTNH_F_ONLINK if route.onlink else 0,
+    }
+
     def build(**attributes: Any) -> Any:
+        from macvnet.kernel.classes import rtmsg
+
         message = rtmsg()
-        message["family"] = _FAMILY[route.family]
-        message["dst_len"] = route.prefixlen
-        message["table"] = RT_TABLE_COMPAT if own_table else RT_TABLE_MAIN
-        message["proto"] = route.protocol
-        message["scope"] = route.scope
-        message["type"] = RTN_UNICAST
-        if route.onlink:
-            message["flags"] = RTNH_F_ONLINK
+        for name, value in fields.items():
+            message[name] = value
         message["attrs"] = [
             [name, value if name in numbers else str(value)] for name, value in attributes.items()
         ]
         return message
 
-    shape = ("route", route.family, route.prefixlen, route.protocol, route.scope, route.onlink)
-    return formed(shape, build, **addresses, **numbers)
+    family, length, *others = fields.values()
+    body = _RTMSG.pack(family, length, 0, 0, *others)
+    return formed(("route",), build, {**addresses, **numbers}, body)
 
 
 def _route_command(verb: str, route: RouteInfo, name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 NAME_MAX = 15
 """Longest interface name in bytes (IFNAMSIZ - 1)."""
 
+MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8, "source": 16}
 IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}
 IPVLAN_FLAGS = {"bridge": 0, "private": 1, "vepa": 2}
 VLAN_8021Q = 0x8100

@@ -7,10 +7,20 @@ networks or records.
 from __future__ import annotations
 
 import errno
-from typing import Any
+import struct
+import sys
 
-from macvnet.kernel.constants import IPVLAN_FLAGS, IPVLAN_MODES, NAME_MAX
-from macvnet.kernel.messages import Value, formed, ifinfmsg
+from macvnet.kernel.constants import IPVLAN_FLAGS, IPVLAN_MODES, MACVLAN_MODES, NAME_MAX
+from macvnet.kernel.messages import (
+    HEADER,
+    Value,
+    attributes,
+    formed,
+    name_value,
+    nested,
+    number,
+    text,
+)
 from macvnet.kernel.rtnetlink import (
     NLM_F_CREATE,
     NLM_F_EXCL,
@@ -24,10 +34,24 @@ from macvnet.kernel.rtnetlink import (
 from macvnet.model import LinkPlan
 from macvnet.records import NamedTuple
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 IFF_UP = 0x1
 IFF_LOOPBACK = 0x8
 IFF_RUNNING = 0x40
 IFF_LOWER_UP = 0x10000
+
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 5, 10, 18
+IFLA_IFALIAS, IFLA_LINK_NETNSID, IFLA_PROP_LIST, IFLA_ALT_IFNAME = 20, 37, 52, 53
+IFLA_PERM_ADDRESS = 54
+IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND = 1, 2, 4
+IFLA_VLAN_ID, IFLA_VLAN_PROTOCOL = 1, 5
+KIND_MODE, IPVLAN_FLAGS_KIND = 1, 2
+"""Of macvlan's, macvtap's and ipvlan's attributes (linux/if_link.h)."""
+
+_IFINFOMSG = struct.Struct("=BxHiII")
 
 UNKNOWN_KIND = (errno.EOPNOTSUPP,)
 """What a kernel answers that does not know a kind of link."""
@@ -75,43 +99,45 @@ def _name_of(value: int, names: dict[str, int]) -> str:
     return next((name for name, number in names.items() if number == value), str(value))
 
 
-def read(message: Any) -> LinkInfo:
-    """A LinkInfo from a decoded RTM_NEWLINK."""
-    attributes = dict(message["attrs"])
-    linkinfo = attributes.get("IFLA_LINKINFO")
-    kind = slave_kind = mode = flag = ""
+def _mac(raw: bytes) -> str:
+    return raw.hex(":")
+
+
+def read(message: bytes) -> LinkInfo:
+    """A LinkInfo from an RTM_NEWLINK: of its sixty attributes those that macvnet knows."""
+    _, _, ifindex, flags, _ = _IFINFOMSG.unpack_from(message, HEADER)
+    values = dict(attributes(message, _IFINFOMSG.size))
+    info = dict(nested(values.get(IFLA_LINKINFO, b"")))
+    kind = text(info.get(IFLA_INFO_KIND))
+    data = dict(nested(info.get(IFLA_INFO_DATA, b"")))
+    mode = flag = ""
     vlan_id = vlan_protocol = None
-    if linkinfo is not None:
-        kind = linkinfo.get_attr("IFLA_INFO_KIND") or ""
-        slave_kind = linkinfo.get_attr("IFLA_INFO_SLAVE_KIND") or ""
-        data = linkinfo.get_attr("IFLA_INFO_DATA")
-        if kind == "vlan" and data is not None:
-            vlan_id = data.get_attr("IFLA_VLAN_ID")
-            vlan_protocol = data.get_attr("IFLA_VLAN_PROTOCOL")
-        elif kind in ("macvlan", "macvtap") and data is not None:
-            mode = str(data.get_attr(f"IFLA_{kind.upper()}_MODE") or "")
-        elif kind in ("ipvlan", "ipvtap") and data is not None:
-            mode = _name_of(data.get_attr("IFLA_IPVLAN_MODE") or 0, IPVLAN_MODES)
-            flag = _name_of(data.get_attr("IFLA_IPVLAN_FLAGS") or 0, IPVLAN_FLAGS)
-    names = attributes.get("IFLA_PROP_LIST")
-    altnames: tuple[str, ...] = ()
-    if names is not None:
-        altnames = tuple(v for k, v in names["attrs"] if k == "IFLA_ALT_IFNAME")
+    if kind == "vlan" and data:
+        vlan_id = number(data.get(IFLA_VLAN_ID))
+        vlan_protocol = int.from_bytes(data.get(IFLA_VLAN_PROTOCOL, b""), "big")
+    elif kind in ("macvlan", "macvtap") and data:
+        mode = _name_of(number(data.get(KIND_MODE)), MACVLAN_MODES)
+    elif kind in ("ipvlan", "ipvtap") and data:
+        mode = _name_of(number(data.get(KIND_MODE)), IPVLAN_MODES)
+        flag = _name_of(number(data.get(IPVLAN_FLAGS_KIND)), IPVLAN_FLAGS)
+    others = nested(values.get(IFLA_PROP_LIST, b""))
+    lower_nsid = values.get(IFLA_LINK_NETNSID)
     return LinkInfo(
-        message["index"],
-        attributes.get("IFLA_IFNAME", ""),
+        ifindex,
+        text(values.get(IFLA_IFNAME)),
         kind,
-        attributes.get("IFLA_ADDRESS") or "",
+        _mac(values.get(IFLA_ADDRESS, b"")),
         # An ipvlan shows its lower link's as its own.
-        "" if attributes.get("IFLA_LINK") else attributes.get("IFLA_PERM_ADDRESS") or "",
-        message["flags"],
-        attributes.get("IFLA_MTU", 0),
-        attributes.get("IFLA_LINK", 0) or 0,
-        attributes.get("IFLA_LINK_NETNSID"),
-        attributes.get("IFLA_MASTER", 0) or 0,
-        slave_kind,
-        attributes.get("IFLA_IFALIAS", ""),
-        altnames,
+        "" if number(values.get(IFLA_LINK)) else _mac(values.get(IFLA_PERM_ADDRESS, b"")),
+        flags,
+        number(values.get(IFLA_MTU)),
+        number(values.get(IFLA_LINK)),
+        # Signed: -1 says that the namespace has no number here.
+        None if lower_nsid is None else int.from_bytes(lower_nsid, sys.byteorder, signed=True),
+        number(values.get(IFLA_MASTER)),
+        text(info.get(IFLA_INFO_SLAVE_KIND)),
+        text(values.get(IFLA_IFALIAS)),
+        tuple(text(name) for one, name in others if one == IFLA_ALT_IFNAME),
         vlan_id,
         vlan_protocol,
         mode,
@@ -121,34 +147,50 @@ def read(message: Any) -> LinkInfo:
 
 def all_links(netlink: Rtnetlink, *, nsid: int | None = None) -> list[LinkInfo]:
     """Every link of the namespace, or of the one that ``nsid`` names."""
-    where = (("IFLA_IF_NETNSID", nsid),) if nsid is not None else ()
-    return [read(message) for message in netlink.dump(ifinfmsg, RTM_GETLINK, where)]
+    where = {} if nsid is None else {"IFLA_IF_NETNSID": nsid}
+    return [read(message) for message in netlink.dump("ifinfmsg", RTM_GETLINK, where)]
 
 
 def by_name(netlink: Rtnetlink, name: str) -> LinkInfo | None:
     """The link with that name or alternative name, or None."""
-    attribute = "IFLA_IFNAME" if len(name.encode()) <= NAME_MAX else "IFLA_ALT_IFNAME"
-    message = ifinfmsg()
-    message["attrs"] = [[attribute, name]]
-    answer = netlink.get(message, RTM_GETLINK)
+    answer = netlink.get(question_named(name), RTM_GETLINK)
     return read(answer) if answer is not None else None
+
+
+def question_named(name: str) -> bytes:
+    """The message that asks for the link with that name or alternative name."""
+
+    def build(**attributes: Value) -> Any:
+        return _message(attributes)
+
+    if len(name.encode()) <= NAME_MAX:
+        return formed(("by name",), build, {"IFLA_IFNAME": name_value(name)})
+    return formed(("by name",), build, {"IFLA_ALT_IFNAME": name})
 
 
 def by_index(netlink: Rtnetlink, ifindex: int, *, nsid: int | None = None) -> LinkInfo | None:
     """The link with that ifindex, in the namespace that ``nsid`` names if given."""
-    answer = netlink.get(_question(ifindex, nsid), RTM_GETLINK)
+    answer = netlink.get(question(ifindex, nsid), RTM_GETLINK)
     return read(answer) if answer is not None else None
 
 
-def _question(ifindex: int, nsid: int | None) -> bytes:
-    def build(ifindex: int, **attributes: Any) -> Any:
-        message = ifinfmsg()
-        message["index"] = ifindex
-        message["attrs"] = [list(item) for item in attributes.items()]
-        return message
+def question(ifindex: int, nsid: int | None = None) -> bytes:
+    """Asks for the link with that ifindex, in the namespace that ``nsid`` names if given."""
+
+    def build(ifindex: int, **attributes: Value) -> Any:
+        return _message(attributes, ifindex)
 
     where: dict[str, Value] = {} if nsid is None else {"IFLA_IF_NETNSID": nsid}
-    return formed(("by index",), build, ifindex=ifindex, **where)
+    return formed(("by index",), build, {"ifindex": ifindex, **where})
+
+
+def _message(attributes: dict[str, Any], ifindex: int = 0) -> Any:
+    from macvnet.kernel.classes import ifinfmsg
+
+    message = ifinfmsg()
+    message["index"] = ifindex
+    message["attrs"] = [list(item) for item in attributes.items()]
+    return message
 
 
 def lower_of(netlink: Rtnetlink, link: LinkInfo) -> LinkInfo | None:
@@ -168,7 +210,7 @@ def add(
     namespace_words: str = "",
 ) -> Request:
     """Make a link, straight in another namespace if ``namespace_fd`` is given."""
-    values: dict[str, Value] = {"IFLA_IFNAME": name}
+    values: dict[str, Value] = {"IFLA_IFNAME": name_value(name)}
     command = ["link", "add"]
     if lower:
         values["IFLA_LINK"] = lower
@@ -189,11 +231,9 @@ def add(
         info: list[list[Any]] = [["IFLA_INFO_KIND", plan.kind]]
         if plan.data:
             info.append(["IFLA_INFO_DATA", {"attrs": [list(item) for item in plan.data]}])
-        message = ifinfmsg()
-        message["attrs"] = [*map(list, values.items()), ["IFLA_LINKINFO", {"attrs": info}]]
-        return message
+        return _message({**values, "IFLA_LINKINFO": {"attrs": info}})
 
-    message = formed(("add", plan.kind, plan.data), build, **values)
+    message = formed(("add", plan.kind, plan.data), build, values)
     return Request(
         message, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, " ".join(word for word in command if word)
     )
@@ -205,16 +245,16 @@ def change(ifindex: int, name: str, *, flags: int | None = None, **values: str |
     All that is given is changed in one message.
     """
 
-    def build(ifindex: int, **attributes: Any) -> Any:
-        message = ifinfmsg()
-        message["index"] = ifindex
-        message["attrs"] = [list(item) for item in attributes.items()]
+    def build(ifindex: int, **attributes: Value) -> Any:
+        message = _message(attributes, ifindex)
         if flags is not None:
             message["flags"] = flags
             message["change"] = IFF_UP
         return message
 
     given: dict[str, Value] = {f"IFLA_{key.upper()}": value for key, value in values.items()}
+    if "ifname" in values:
+        given["IFLA_IFNAME"] = name_value(str(values["ifname"]))
     if "address" in values:
         given["IFLA_ADDRESS"] = bytes.fromhex(str(values["address"]).replace(":", ""))
     words = {"ifname": "name", "ifalias": "alias", "address": "address", "mtu": "mtu"}
@@ -222,24 +262,22 @@ def change(ifindex: int, name: str, *, flags: int | None = None, **values: str |
     command += [f"{words[key]} {value}" for key, value in values.items()]
     if flags is not None:
         command.append("up" if flags & IFF_UP else "down")
-    message = formed(("change", flags), build, ifindex=ifindex, **given)
+    message = formed(("change", flags), build, {"ifindex": ifindex, **given})
     return Request(message, RTM_SETLINK, 0, " ".join(command))
 
 
 def change_kind(link: LinkInfo, plan: LinkPlan) -> Request:
     """Give a link of the plan's kind the plan's attributes, such as another mode."""
-    message = ifinfmsg()
-    message["index"] = link.ifindex
     data = {"attrs": [list(item) for item in plan.data]}
     info = [["IFLA_INFO_KIND", plan.kind], ["IFLA_INFO_DATA", data]]
-    message["attrs"] = [["IFLA_LINKINFO", {"attrs": info}]]
+    message = _message({"IFLA_LINKINFO": {"attrs": info}}, link.ifindex)
     command = f"link set dev {link.name} type {plan.kind} {plan.words}"
     return Request(message, RTM_NEWLINK, 0, command)
 
 
 def delete(ifindex: int, name: str, *, nsid: int | None = None) -> Request:
     """Remove a link, in the namespace that ``nsid`` names if given."""
-    message = _question(ifindex, nsid)
+    message = question(ifindex, nsid)
     command = f"link delete dev {name}"
     if nsid is not None:
         command = f"-n (nsid {nsid}) {command}"

@@ -9,13 +9,13 @@ and other programs number from 0 on, and give a number that is free again to the
 from __future__ import annotations
 
 import errno
+import sys
 from collections.abc import Sequence
-from typing import Any
 
 from macvnet import chance
 from macvnet.errors import KernelRefused
 from macvnet.kernel.constants import LOWEST_OWN_NSID
-from macvnet.kernel.messages import formed, nsidmsg
+from macvnet.kernel.messages import attributes, formed
 from macvnet.kernel.namespaces import Namespace
 from macvnet.kernel.rtnetlink import (
     NLM_F_REQUEST,
@@ -28,6 +28,14 @@ from macvnet.kernel.rtnetlink import (
     encoded,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+NETNSA_NSID = 1
+_BODY = 4
+"""Bytes of struct rtgenmsg, padded."""
+
 ATTEMPTS = 8
 LOWEST = LOWEST_OWN_NSID
 HIGHEST = (1 << 31) - 1
@@ -35,9 +43,15 @@ HIGHEST = (1 << 31) - 1
 
 def lookup(netlink: Rtnetlink, namespace: Namespace) -> int | None:
     """The nsid that the socket's namespace has for ``namespace``, or None."""
-    answer = netlink.get(_message(NETNSA_FD=namespace.fd), RTM_GETNSID)
-    number = answer.get_attr("NETNSA_NSID") if answer is not None else None
-    return number if number is not None and number >= 0 else None
+    answer = netlink.get(message(NETNSA_FD=namespace.fd), RTM_GETNSID)
+    return None if answer is None else _read(answer)
+
+
+def _read(answer: bytes) -> int | None:
+    """The nsid that a message tells; None for -1, which says that there is none."""
+    raw = dict(attributes(answer, _BODY)).get(NETNSA_NSID, b"")
+    number = int.from_bytes(raw, sys.byteorder, signed=True) if raw else -1
+    return number if number >= 0 else None
 
 
 def assign(netlink: Rtnetlink, namespace: Namespace) -> int:
@@ -47,11 +61,9 @@ def assign(netlink: Rtnetlink, namespace: Namespace) -> int:
         return known
     for _ in range(ATTEMPTS):
         number = LOWEST + chance.below(HIGHEST - LOWEST)
-        message = _message(NETNSA_NSID=number, NETNSA_FD=namespace.fd)
+        asked = message(NETNSA_NSID=number, NETNSA_FD=namespace.fd)
         try:
-            netlink.change(
-                Request(message, RTM_NEWNSID, 0, f"netns set {_name(namespace)} {number}")
-            )
+            netlink.change(Request(asked, RTM_NEWNSID, 0, f"netns set {_name(namespace)} {number}"))
         except NetlinkError as error:
             if error.errno == errno.EEXIST:
                 known = lookup(netlink, namespace)
@@ -76,8 +88,8 @@ def is_own(number: int) -> bool:
 
 def exists(netlink: Rtnetlink, number: int) -> bool:
     """True while the namespace with that nsid lives."""
-    message = _message(NETNSA_NSID=number, NETNSA_TARGET_NSID=number)
-    return netlink.get(message, RTM_GETNSID) is not None
+    asked = message(NETNSA_NSID=number, NETNSA_TARGET_NSID=number)
+    return netlink.get(asked, RTM_GETNSID) is not None
 
 
 def living(netlink: Rtnetlink, asked: Sequence[int]) -> set[int]:
@@ -93,20 +105,24 @@ def living(netlink: Rtnetlink, asked: Sequence[int]) -> set[int]:
 
 def _asked(number: int) -> bytes:
     """The question of ``exists``, with its header."""
-    message = _message(NETNSA_NSID=number, NETNSA_TARGET_NSID=number)
-    return encoded(message, RTM_GETNSID, NLM_F_REQUEST, 0)
+    asked = message(NETNSA_NSID=number, NETNSA_TARGET_NSID=number)
+    return encoded(asked, RTM_GETNSID, NLM_F_REQUEST, 0)
 
 
-def _message(**values: int) -> bytes:
+def message(**values: int) -> bytes:
+    """The message that has these attributes, but for its header."""
+
     def build(**values: int) -> Any:
-        message = nsidmsg()
-        message["attrs"] = [list(item) for item in values.items()]
-        return message
+        from macvnet.kernel.classes import nsidmsg
 
-    return formed(("nsid",), build, **values)
+        made = nsidmsg()
+        made["attrs"] = [list(item) for item in values.items()]
+        return made
+
+    return formed(("nsid",), build, values)
 
 
 def numbers(netlink: Rtnetlink) -> list[int]:
     """The nsids of all namespaces that have one here."""
-    found = (m.get_attr("NETNSA_NSID") for m in netlink.dump(nsidmsg, RTM_GETNSID))
-    return [number for number in found if number is not None and number >= 0]
+    found = map(_read, netlink.dump("nsidmsg", RTM_GETNSID))
+    return [number for number in found if number is not None]

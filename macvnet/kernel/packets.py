@@ -6,12 +6,10 @@ know what frames mean beyond the kinds it listens for.
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import struct
 from collections.abc import Collection
-from typing import Any
 
 from macvnet import sockets
 from macvnet.kernel.frames import (
@@ -21,6 +19,10 @@ from macvnet.kernel.frames import (
     NEIGHBOUR_ADVERTISEMENT,
     NEIGHBOUR_SOLICITATION,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 ETH_P_ALL = 3
 SOL_PACKET = 263
@@ -58,6 +60,8 @@ def bind(opened: sockets.socket, ifindex: int, protocol: int = 0) -> None:
 
     By index, not by name as Python's own bind has it: names change.
     """
+    import ctypes
+
     global _libc  # loaded once: each time costs as much as the call itself
     if _libc is None:
         _libc = ctypes.CDLL(None, use_errno=True)
@@ -72,6 +76,8 @@ def listening(ifindex: int, groups: Collection[bytes] = ()) -> sockets.socket:
 
     ``groups`` are multicast MACs to listen to besides. Not what is sent from here. OSError.
     """
+    import ctypes
+
     opened = sockets.socket(
         sockets.AF_PACKET, sockets.SOCK_RAW | sockets.SOCK_CLOEXEC | sockets.SOCK_NONBLOCK, 0
     )

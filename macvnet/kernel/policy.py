@@ -7,14 +7,13 @@ here and nowhere else. Must not know whose rules they are.
 from __future__ import annotations
 
 import struct
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 from macvnet import sockets
 from macvnet.addresses import IPV4, IPV6, WIDTH, Address
 from macvnet.kernel.addressing import ROUTE_PROTOCOL, RT_TABLE_COMPAT
-from macvnet.kernel.messages import attributes, rtmsg
+from macvnet.kernel.messages import HEADER, attributes, number
 from macvnet.kernel.rtnetlink import (
     NLM_F_CREATE,
     NLM_F_EXCL,
@@ -31,7 +30,6 @@ FRA_SRC, FRA_PRIORITY, FRA_TABLE, FRA_PROTOCOL = 2, 6, 15, 21
 FR_ACT_TO_TBL = 1
 RTA_TABLE = 15
 
-_HEADER = 16
 _RULE = struct.Struct("=BBBBBBBBI")
 """struct fib_rule_hdr: family, lengths of destination and source, tos, table, -, -, action."""
 _ROUTE_SIZE, _ROUTE_TABLE = 12, 4
@@ -63,11 +61,9 @@ def rule_for(address: Address, table: int) -> RuleInfo:
 
 def all_rules(netlink: Rtnetlink, families: Sequence[int]) -> list[RuleInfo]:
     """Every rule of the namespace, of these families."""
-    from pyroute2.netlink.rtnl.fibmsg import fibmsg
-
     found = []
-    for raw in netlink.raw_dump(fibmsg, RTM_GETRULE):
-        af, _, length, _, table, *_ = _RULE.unpack_from(raw, _HEADER)
+    for raw in netlink.dump("fibmsg", RTM_GETRULE):
+        af, _, length, _, table, *_ = _RULE.unpack_from(raw, HEADER)
         family = next((each for each in families if _FAMILY[each] == af), None)
         if family is None:
             continue
@@ -78,9 +74,9 @@ def all_rules(netlink: Rtnetlink, families: Sequence[int]) -> list[RuleInfo]:
                 family,
                 Address(family, int.from_bytes(source, "big")) if source else None,
                 length,
-                _number(values.get(FRA_TABLE)) or table,
-                _number(values.get(FRA_PRIORITY)),
-                _number(values.get(FRA_PROTOCOL)),
+                number(values.get(FRA_TABLE)) or table,
+                number(values.get(FRA_PRIORITY)),
+                number(values.get(FRA_PROTOCOL)),
             )
         )
     return found
@@ -89,14 +85,10 @@ def all_rules(netlink: Rtnetlink, families: Sequence[int]) -> list[RuleInfo]:
 def tables_in_use(netlink: Rtnetlink) -> set[int]:
     """The numbers of the tables that any route is in."""
     found = set()
-    for raw in netlink.raw_dump(rtmsg, RTM_GETROUTE):
+    for raw in netlink.dump("rtmsg", RTM_GETROUTE):
         own = dict(attributes(raw, _ROUTE_SIZE)).get(RTA_TABLE)
-        found.add(_number(own) or raw[_HEADER + _ROUTE_TABLE])
+        found.add(number(own) or raw[HEADER + _ROUTE_TABLE])
     return found
-
-
-def _number(raw: bytes | None) -> int:
-    return int.from_bytes(raw, sys.byteorder) if raw else 0
 
 
 def add_rule(rule: RuleInfo) -> Request:
@@ -111,7 +103,7 @@ def delete_rule(rule: RuleInfo) -> Request:
 
 
 def _message(rule: RuleInfo) -> Any:
-    from pyroute2.netlink.rtnl.fibmsg import fibmsg
+    from macvnet.kernel.classes import fibmsg
 
     message = fibmsg()
     message["family"] = int(_FAMILY[rule.family])

@@ -10,18 +10,23 @@ import errno
 import fcntl
 import struct
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any
 
 from macvnet import sockets
 from macvnet.errors import KernelRefused, PermissionDenied
 from macvnet.kernel import detached
 from macvnet.kernel.constants import NAME_MAX
-from macvnet.kernel.messages import decode, encode, formed, ifaddrmsg, ifinfmsg, nsidmsg, rtmsg
+from macvnet.kernel.messages import Value, formed
 from macvnet.kernel.namespaces import Namespace, entered, socket_cookie
 from macvnet.records import NamedTuple
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+RTM_BASE = 16
+"""rtnetlink's own messages have numbers from here on; below are netlink's."""
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
@@ -39,12 +44,6 @@ SIOCGIFNAME, SIOCGIFFLAGS, SIOCGIFINDEX = 0x8910, 0x8913, 0x8933
 SOL_NETLINK = 270
 NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 10, 11, 12
 
-_CLASSES = {
-    RTM_NEWLINK: ifinfmsg,
-    RTM_NEWADDR: ifaddrmsg,
-    RTM_NEWROUTE: rtmsg,
-    RTM_NEWNSID: nsidmsg,
-}
 _HEADER = struct.Struct("=IHHII")
 REPLY_SECONDS = 30.0
 ABSENT = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EINVAL)
@@ -67,7 +66,7 @@ class NetlinkError(KernelRefused):
 class Request(NamedTuple):
     """A message that changes something, and the ``ip`` command that would do the same.
 
-    ``message`` is one of pyroute2's, or encoded already but for its header.
+    ``message`` is encoded already but for its header, or one of pyroute2's.
     ``command`` is "" where nothing is meant to be changed: a question put as a request.
     """
 
@@ -175,8 +174,8 @@ class Rtnetlink:
         if self._trace is not None:
             self._trace(f"{self._enter} {command}".lstrip())
 
-    def get(self, message: Any, kind: int) -> Any | None:
-        """One object, or None where the kernel says it is not there."""
+    def get(self, message: bytes, kind: int) -> bytes | None:
+        """The message of one object, or None where the kernel says it is not there."""
         self._send(message, kind, NLM_F_REQUEST)
         try:
             answers = self._receive(self._sequence, single=True)
@@ -216,45 +215,24 @@ class Rtnetlink:
 
     def dump(
         self,
-        message_class: Callable[[], Any],
+        name: str,
         kind: int,
-        attributes: tuple[tuple[str, Any], ...] = (),
+        attributes: Mapping[str, int] | None = None,
         *,
+        family: int = 0,
         keep: Callable[[bytes], bool] | None = None,
-        **fields: Any,
-    ) -> list[Any]:
-        """All objects of a kind; asked again while the kernel says the dump was interrupted.
+    ) -> list[bytes]:
+        """The messages of all objects of a kind; asked again while the dump was interrupted.
 
-        ``keep`` looks at the raw message: those that nobody wants need not be decoded.
+        ``name`` is that of the message's class in pyroute2. ``keep`` says which
+        of the answers are wanted.
         """
-        return self._dump(message_class, kind, attributes, fields, keep, decoded=True)
 
-    def raw_dump(self, message_class: Callable[[], Any], kind: int) -> list[bytes]:
-        """The same, undecoded: where there may be many, and little of each is read."""
-        return self._dump(message_class, kind, (), {}, None, decoded=False)
-
-    def _dump(
-        self,
-        message_class: Callable[[], Any],
-        kind: int,
-        attributes: tuple[tuple[str, Any], ...],
-        fields: dict[str, Any],
-        keep: Callable[[bytes], bool] | None,
-        *,
-        decoded: bool,
-    ) -> list[Any]:
-        def build() -> Any:
-            message = message_class()
-            message["attrs"] = [list(attribute) for attribute in attributes]
-            for name, value in fields.items():
-                message[name] = value
-            return message
-
-        message = formed(("dump", message_class, attributes, tuple(fields.items())), build)
+        message = question_all(name, family, attributes or {})
         while True:
             self._interrupted = False
             self._send(message, kind, NLM_F_REQUEST | NLM_F_DUMP)
-            answers = self._receive(self._sequence, single=False, keep=keep, decoded=decoded)
+            answers = self._receive(self._sequence, single=False, keep=keep)
             if not self._interrupted:
                 return answers
 
@@ -300,9 +278,8 @@ class Rtnetlink:
         *,
         single: bool,
         keep: Callable[[bytes], bool] | None = None,
-        decoded: bool = True,
-    ) -> list[Any]:
-        answers: list[Any] = []
+    ) -> list[bytes]:
+        answers: list[bytes] = []
         while True:
             for message in _messages(self._received()):
                 _, kind, flags, number, _ = _HEADER.unpack_from(message)
@@ -314,9 +291,8 @@ class Rtnetlink:
                 if kind == NLMSG_ERROR:
                     _raise_error(message, flags)
                     return answers
-                wanted = kind in _CLASSES or not decoded
-                if wanted and (keep is None or keep(message)):
-                    answers.append(decode(_CLASSES[kind], message) if decoded else message)
+                if kind >= RTM_BASE and (keep is None or keep(message)):
+                    answers.append(message)
                 if single:
                     return answers
 
@@ -327,9 +303,25 @@ class Rtnetlink:
             raise NetlinkError(errno.ETIMEDOUT) from None
 
 
+def question_all(name: str, family: int, attributes: Mapping[str, int]) -> bytes:
+    """The message that asks for a dump, but for its header; as ``Rtnetlink.dump``."""
+
+    def build(**attributes: Value) -> Any:
+        from macvnet.kernel import classes
+
+        message = getattr(classes, name)()
+        message["family"] = family
+        message["attrs"] = [list(item) for item in attributes.items()]
+        return message
+
+    return formed(("all", name), build, attributes, bytes((family,)))
+
+
 def encoded(message: Any, kind: int, flags: int, sequence: int) -> bytes:
     """A message of pyroute2's, or one whose header is yet to be filled in, as it is sent."""
     if not isinstance(message, bytes):
+        from macvnet.kernel.classes import encode
+
         return encode(message, kind, flags, sequence)
     return _HEADER.pack(len(message), kind, flags, sequence, 0) + message[_HEADER.size :]
 

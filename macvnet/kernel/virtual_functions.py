@@ -1,6 +1,5 @@
 """Whether a physical function checks its virtual ones for foreign MACs (IFLA_VF_SPOOFCHK).
 
-Read from the bytes: pyroute2 is kept from decoding the rest of such an answer.
 Constants: linux/if_link.h, linux/rtnetlink.h.
 """
 
@@ -9,13 +8,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from macvnet.kernel.messages import attributes, ifinfmsg
+from macvnet.kernel.messages import HEADER, attributes, nested
 from macvnet.kernel.rtnetlink import RTM_GETLINK, Rtnetlink
 
 RTEXT_FILTER_VF = 1
 IFLA_VFINFO_LIST, IFLA_VF_INFO, IFLA_VF_SPOOFCHK = 22, 1, 4
 _BODY = 16
-_HEADER = 16
 
 
 def spoof_checks(netlink: Rtnetlink, ifindex: int) -> dict[int, bool]:
@@ -23,11 +21,11 @@ def spoof_checks(netlink: Rtnetlink, ifindex: int) -> dict[int, bool]:
     found: dict[int, bool] = {}
 
     def look(raw: bytes) -> bool:
-        if struct.unpack_from("=i", raw, _HEADER + 4)[0] == ifindex:
+        if struct.unpack_from("=i", raw, HEADER + 4)[0] == ifindex:
             found.update(read(raw))
         return False
 
-    netlink.dump(ifinfmsg, RTM_GETLINK, (("IFLA_EXT_MASK", RTEXT_FILTER_VF),), keep=look)
+    netlink.dump("ifinfmsg", RTM_GETLINK, {"IFLA_EXT_MASK": RTEXT_FILTER_VF}, keep=look)
     return found
 
 
@@ -44,4 +42,4 @@ def read(raw: bytes) -> dict[int, bool]:
 
 
 def _nested(data: bytes, wanted: int) -> Iterator[bytes]:
-    return (value for kind, value in attributes(bytes(_HEADER) + data, 0) if kind == wanted)
+    return (value for kind, value in nested(data) if kind == wanted)

@@ -10,12 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
-from typing import Protocol, cast
 
 from macvnet.errors import Conflict, NotFound, RuntimeUnavailable
 from macvnet.kernel.namespaces import Namespace
 from macvnet.model import Endpoint, Owner
-from macvnet.records import NamedTuple
+from macvnet.records import NamedTuple, Protocol
 from macvnet.store import Reader, Store
 from macvnet.text import LONGEST, nearest, quoted
 
@@ -122,7 +121,8 @@ class _Table(Mapping[str, Runtime]):
     """The rows by name; a module is imported when its row is taken."""
 
     def __getitem__(self, name: str) -> Runtime:
-        return cast(Runtime, import_module(MODULES[name]))
+        found: Runtime = import_module(MODULES[name])
+        return found
 
     def __iter__(self) -> Iterator[str]:
         return iter(MODULES)

@@ -6,10 +6,9 @@ all of them); must not know JSON or what is stored.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from macvnet.records import NamedTuple, Protocol
 
-from macvnet.records import NamedTuple
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
@@ -72,11 +71,9 @@ class Backend(Protocol):
 
     def get(self, key: str) -> Row | None:
         """The row of a key."""
-        ...
 
     def scan(self, low: str, high: str, *, limit: int | None, reverse: bool) -> list[Row]:
         """Rows with low <= key < high, in order; ``high`` "" means no upper end."""
-        ...
 
     def session(self, *, write: bool, durable: bool = True) -> AbstractContextManager[None]:
         """One view of the data, until the end of the block.
@@ -87,7 +84,6 @@ class Backend(Protocol):
         changes nothing. Not ``durable``: what is committed inside may be lost
         with the power, until the next durable commit.
         """
-        ...
 
     def commit(self, operations: Sequence[Operation], guards: Sequence[Guard] = ()) -> None:
         """All operations or none; StoreConflict when a guard does not hold.
@@ -95,15 +91,12 @@ class Backend(Protocol):
         At most MAX_OPERATIONS operations (ValueError beyond). Durable when it
         returns, unless the session is not.
         """
-        ...
 
     def load(self, rows: Sequence[tuple[str, str]], *, apart_from: Sequence[str]) -> None:
         """Put many rows, all or none; KeyTaken if a key is here under no prefix of these."""
-        ...
 
     def close(self) -> None:
         """Let go of files and connections; the backend can be used again afterwards."""
-        ...
 
 
 def after(prefix: str) -> str:

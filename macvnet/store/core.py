@@ -6,17 +6,19 @@ Knows how often a change is tried; must not know a kind of store.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from macvnet.errors import MacvnetError, StoreError
 from macvnet.store.backend import MAX_OPERATIONS, Backend, Operation, StoreConflict, bounds
 from macvnet.store.transaction import Transaction, decoded
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any, Self, TypeVar
 
-T = TypeVar("T")
-Item = TypeVar("Item")
+    T = TypeVar("T")
+    Item = TypeVar("Item")
+
 ATTEMPTS = 100
 
 

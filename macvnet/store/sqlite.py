@@ -9,9 +9,8 @@ a process costs another, since SQLite syncs the directory when it first syncs a 
 from __future__ import annotations
 
 import os
-import threading
+from _thread import RLock
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING
 
 from macvnet.errors import StoreError
 from macvnet.store import explain, statedir, turns, walguard
@@ -28,6 +27,7 @@ from macvnet.store.backend import (
 from macvnet.store.sqlite_module import sqlite3
 from macvnet.text import quoted
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -74,7 +74,7 @@ class SqliteBackend:
         self._connection: sqlite3.Connection | None = None
         self._pid = 0
         self._guard: tuple[int, int] | None = None
-        self._lock = threading.RLock()
+        self._lock = RLock()
         self._durable = True
 
     def __del__(self) -> None:

@@ -9,11 +9,11 @@ import fcntl
 import os
 import stat
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
 
 from macvnet.errors import MacvnetError, PermissionDenied, StoreError
 from macvnet.text import quoted
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

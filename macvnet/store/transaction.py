@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from macvnet.errors import StoreError
+from macvnet.records import Protocol
 from macvnet.store.backend import ANY, Backend, Guard, KeyTaken, Operation, Row, bounds
 from macvnet.text import quoted
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any, TypeVar
 
-
-T = TypeVar("T")
+    T = TypeVar("T")
 
 
 class Reader(Protocol):
@@ -30,11 +31,9 @@ class Reader(Protocol):
 
     def get(self, key: str) -> Any | None:
         """The value of a key, or None."""
-        ...
 
     def parsed(self, key: str, parse: Callable[[Any], T]) -> T | None:
         """What ``parse`` makes of the value of a key, which must not be changed; or None."""
-        ...
 
     def scan(
         self,
@@ -49,7 +48,6 @@ class Reader(Protocol):
         ``start`` is a full key, included; with ``reverse`` the scan goes
         downwards from there (or from the end of the prefix).
         """
-        ...
 
 
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
@@ -93,7 +91,9 @@ class Transaction:
         if known is None or known[0] != text:
             value = decoded(key, text)
             known = self._parsed[key] = (text, None if value is None else parse(value))
-        return cast("T", known[1])
+        found: Any = known[1]
+        asked: T | None = found
+        return asked
 
     def _text(self, key: str) -> str | None:
         if key in self._writes:

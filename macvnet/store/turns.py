@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import threading
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
 
 from macvnet import signals
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
@@ -58,6 +57,8 @@ def _queue(descriptor: int, seconds: float) -> None:
         return
     except BlockingIOError:
         pass
+    import threading
+
     if threading.current_thread() is not threading.main_thread():
         _ask_again(descriptor, seconds)
         return

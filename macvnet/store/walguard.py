@@ -12,7 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
-import threading
+from _thread import allocate_lock
 from contextlib import suppress
 
 from macvnet.records import NamedTuple
@@ -30,7 +30,7 @@ class _Guard(NamedTuple):
 # process's POSIX locks on it (fcntl(2)), those of other connections too, so a
 # guard goes only after the last connection.
 _guards: dict[tuple[int, int], _Guard] = {}
-_lock = threading.Lock()
+_lock = allocate_lock()
 # Whose ``leave`` came while the lock was held: the garbage collector closes a
 # store at any moment, also in the middle of ``enter``, in the same thread.
 _left: list[tuple[int, int]] = []

@@ -9,6 +9,7 @@ import pkgutil
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import tests.bench
 from macvnet import keys
 from macvnet.ipam import allocation
 from macvnet.ipam.installing import install_pools
-from macvnet.kernel.messages import decode, ifaddrmsg, ifinfmsg, rtmsg
+from macvnet.kernel.classes import ifaddrmsg, ifinfmsg, rtmsg
 from macvnet.store import Store
 from macvnet.store.memory import MemoryBackend
 from tests.bench import chart, filling, netlink, page, tables
@@ -115,9 +116,15 @@ def test_cpu_of_what_a_call_leaves_behind_is_its_own() -> None:
     assert "no" in error.splitlines()
 
 
+def decoded(kind: Callable[[bytes], Any], data: bytes) -> Any:
+    message = kind(data)
+    message.decode()
+    return message
+
+
 def test_the_floor_sends_what_makes_a_macvlan() -> None:
     made = netlink.endpoint(4242, 7, 3, IPv4Address("10.0.0.1"), 16)
-    link = decode(ifinfmsg, made.host)
+    link = decoded(ifinfmsg, made.host)
     assert link.get_attr("IFLA_LINK") == 7
     # pyroute2's class leaves this one undecoded.
     assert struct.pack("=HHi", 8, netlink.IFLA_NET_NS_PID, 4242) in made.host
@@ -125,10 +132,10 @@ def test_the_floor_sends_what_makes_a_macvlan() -> None:
     assert info.get_attr("IFLA_INFO_KIND") == "macvlan"
     assert info.get_attr("IFLA_INFO_DATA").get_attr("IFLA_MACVLAN_MODE") == "bridge"
     address, up, route = made.inside
-    assert decode(ifaddrmsg, address).get_attr("IFA_LOCAL") == "10.0.0.4"
-    assert decode(ifinfmsg, up)["flags"] & netlink.IFF_UP
-    assert decode(rtmsg, route).get_attr("RTA_GATEWAY") == "10.0.0.1"
-    assert decode(ifinfmsg, made.delete)["index"] == netlink.IFINDEX
+    assert decoded(ifaddrmsg, address).get_attr("IFA_LOCAL") == "10.0.0.4"
+    assert decoded(ifinfmsg, up)["flags"] & netlink.IFF_UP
+    assert decoded(rtmsg, route).get_attr("RTA_GATEWAY") == "10.0.0.1"
+    assert decoded(ifinfmsg, made.delete)["index"] == netlink.IFINDEX
 
 
 def test_the_floor_is_written_as_the_c_program_reads_it(tmp_path: Path) -> None:

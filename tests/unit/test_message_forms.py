@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from macvnet.addresses import IPV4, IPV6, WIDTH, Address
-from macvnet.kernel import addressing, links, messages, nsid, rtnetlink
+from macvnet.kernel import addressing, classes, links, messages, nsid, rtnetlink
 from macvnet.kernel.addressing import RouteInfo
 from macvnet.model import LinkPlan
+from release import forms
 
 numbers = st.integers(1, (1 << 31) - 1)
 names = st.text("abcdefghijklmnopqrstuvwxyzPQRSTUVä0123456789.-_:", min_size=1, max_size=15)
@@ -26,24 +27,34 @@ def addresses(draw: st.DrawFn) -> Address:
     return Address(family, draw(st.integers(1, (1 << WIDTH[family]) - 1)))
 
 
-def straight(shape: object, build: Callable[..., Any], **values: Any) -> bytes:
-    """Encoded from the values themselves, without a form."""
+def straight(
+    shape: object, build: Callable[..., Any], values: Mapping[str, Any], body: bytes = b""
+) -> bytes:
+    """Encoded by pyroute2 from the values themselves, without a form."""
 
     def text(value: Any) -> Any:
-        return ":".join(f"{byte:02x}" for byte in value) if isinstance(value, bytes) else value
+        return value.hex(":") if isinstance(value, bytes) else value
 
-    built = build(**{name: text(value) for name, value in values.items()})
-    return messages.encode(built, 0, 0, 0)
+    return classes.encode(build(**{name: text(value) for name, value in values.items()}))
 
 
 def same(make: Callable[[], Any]) -> None:
-    """What ``make`` gives with forms and without; twice, since the first one makes the form."""
-    first, second = make(), make()
+    """What ``make`` gives with forms, made beforehand and made now, and without any."""
+    made_beforehand = make()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(messages, "forms", {})
+        patch.setattr(messages, "prepared", lambda key: None)
+        first, second = make(), make()
     with pytest.MonkeyPatch.context() as patch:
         for module in (addressing, links, nsid, rtnetlink):
             patch.setattr(module, "formed", straight)
         expected = make()
-    assert first == second == expected
+    assert made_beforehand == first == second == expected
+
+
+def test_what_was_made_beforehand_is_what_pyroute2_makes_now() -> None:
+    """``make forms`` writes it anew."""
+    assert forms.FILE.read_text() == forms.source()
 
 
 @settings(max_examples=150, deadline=None)
@@ -69,7 +80,7 @@ def test_changed_links(index: int, name: str, alias: str, mac: str, flags: int |
     same(lambda: links.change(index, "x", flags=flags))
     same(lambda: links.delete(index, "x"))
     same(lambda: links.delete(index, "x", nsid=index))
-    same(lambda: nsid._message(NETNSA_NSID=index, NETNSA_FD=index))
+    same(lambda: nsid.message(NETNSA_NSID=index, NETNSA_FD=index))
 
 
 @settings(max_examples=150, deadline=None)

@@ -9,14 +9,15 @@ import sys
 REPORT = """
 import json, sys
 {before}
-from macvnet.kernel import links, messages, nsid, rtnetlink
+from macvnet.kernel import classes, links, messages, nsid, rtnetlink
+messages.prepared = lambda key: None
 request = links.add(links.LinkPlan("ipvlan", (("IFLA_IPVLAN_MODE", 1), ("IFLA_IPVLAN_FLAGS", 2))),
                     "x", lower=7)
 data = rtnetlink.encoded(request.message, request.kind, request.flags, 1)
-back = messages.ifinfmsg(data)
+back = classes.ifinfmsg(data)
 back.decode()
 info = back.get_attr("IFLA_LINKINFO").get_attr("IFLA_INFO_DATA")
-print(json.dumps([messages.LIGHT, sorted(sys.modules), info.get_attr("IFLA_IPVLAN_FLAGS"),
+print(json.dumps([classes.LIGHT, sorted(sys.modules), info.get_attr("IFLA_IPVLAN_FLAGS"),
                   info.get_attr("IFLA_IPVLAN_MODE"), back.get_attr("IFLA_LINK")]))
 """
 HEAVY = ("pyroute2.ndb", "pyroute2.iproute", "asyncio", "netaddr", "rich")
@@ -47,6 +48,7 @@ def test_pyroute2_imported_before_is_used_as_it_is() -> None:
 
 MACVLAN_FIRST = """
 from macvnet.kernel import links, messages, rtnetlink
+messages.prepared = lambda key: None
 request = links.add(links.LinkPlan("macvlan", (("IFLA_MACVLAN_MODE", "bridge"),)), "y", lower=7)
 rtnetlink.encoded(request.message, request.kind, request.flags, 1)
 """
