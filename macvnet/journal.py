@@ -9,12 +9,12 @@ failure by the return value only.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import stat
 import time
 from collections.abc import Sequence
 
+from macvnet import jsontext
 from macvnet.errors import PermissionDenied, StoreError
 from macvnet.records import NamedTuple
 from macvnet.text import printable, quoted
@@ -37,7 +37,6 @@ JOURNALD = "/run/systemd/journal/socket"
 LARGEST_DATAGRAM = 1 << 15
 _INFORMATION, _WARNING = 6, 4
 
-_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 _BEGIN = b'{"time":'
 
 
@@ -176,7 +175,7 @@ def _cut(texts: Sequence[str], most: int) -> tuple[str, ...]:
 
 
 def _line(made: Entry) -> bytes:
-    line = _encode(made._asdict()).encode() + b"\n"
+    line = jsontext.written(made._asdict()).encode() + b"\n"
     while len(line) > LARGEST_ENTRY:
         # Escapes can take six bytes for a character: halve what there is most of.
         most = max(("operations", "arguments", "errors"), key=lambda name: len(getattr(made, name)))
@@ -184,7 +183,7 @@ def _line(made: Entry) -> bytes:
         kept = texts[: len(texts) // 2]
         lost = len(texts) - len(kept) if most == "operations" else 0
         made = made._replace(**{most: kept}, left_out=made.left_out + lost)
-        line = _encode(made._asdict()).encode() + b"\n"
+        line = jsontext.written(made._asdict()).encode() + b"\n"
     return line
 
 
@@ -284,7 +283,7 @@ def _parsed(line: bytes) -> Entry | None:
     # A full disk may have cut the entry before in the middle of its line.
     begin = line.rfind(_BEGIN)
     try:
-        data = json.loads(line[max(begin, 0) :])
+        data = jsontext.read(line[max(begin, 0) :].decode())
         return _entry_of(data)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
-
 from macvnet.addresses import Address
 from macvnet.errors import InvalidRequest
 from macvnet.kernel.constants import NAME_MAX
-from macvnet.text import quoted
+from macvnet.text import HEXADECIMAL, is_name, only, quoted
 
 NAME_LONGEST = 253
 PREDEFINED = ("bridge", "host", "none", "default")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
 def check_name(name: str, what: str = "network") -> None:
     """Names are those of docker containers: letters, digits, '_', '.', '-', not only digits."""
     if not name.strip():
         raise InvalidRequest(f"the {what} name is empty", f"give the {what} a name")
-    if not _NAME.fullmatch(name) or len(name) > NAME_LONGEST:
+    if not is_name(name) or len(name) > NAME_LONGEST:
         raise InvalidRequest(
             f"{what} name {quoted(name)} is not made of letters, digits, '_', '.', '-' "
             f"with a letter or digit first and at most {NAME_LONGEST} characters",
@@ -39,6 +35,8 @@ def check_name(name: str, what: str = "network") -> None:
 
 def corrected_name(name: str) -> str:
     """The nearest valid name."""
+    import re
+
     kept = re.sub(r"[^A-Za-z0-9_.-]+", "-", name[:NAME_LONGEST]).strip("-._")
     return kept if kept and not kept.isdecimal() else f"net{kept}"
 
@@ -68,7 +66,8 @@ def check_interface_name(name: str) -> None:
 def check_mac(text: str) -> str:
     """A unicast MAC in canonical form; InvalidRequest otherwise."""
     canonical = text.strip().lower().replace("-", ":")
-    if not _MAC.fullmatch(canonical):
+    pairs = canonical.split(":")
+    if len(pairs) != 6 or not all(len(pair) == 2 and only(pair, HEXADECIMAL) for pair in pairs):
         raise InvalidRequest(
             f"MAC {quoted(text)} is not six pairs of hexadecimal digits",
             "--mac-address 02:00:5e:00:53:01",
@@ -106,6 +105,8 @@ def check_labels(labels: dict[str, str]) -> None:
     """Docker's rule: a label's name contains no white space."""
     for key in labels:
         if any(character.isspace() for character in key):
+            import re
+
             raise InvalidRequest(
                 f"label {quoted(key)} contains white space",
                 f"--label {re.sub(r'[^!-~]+', '-', key[:40])}=...",

@@ -1,10 +1,27 @@
-"""Text from outside, made fit to be printed; words that resemble others."""
+"""Text from outside: what it is made of, made fit to be printed; words that resemble others."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
 
 LONGEST = 200
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+DIGITS = "0123456789"
+HEXADECIMAL = "0123456789abcdef"
+NAME_CHARACTERS = LETTERS + DIGITS + "_.-"
+
+
+def only(text: str, characters: str) -> bool:
+    """Whether there is nothing but these characters in a text; true of an empty one.
+
+    A short regular expression says the same; ``re`` is a fifth of a short command.
+    """
+    return not text.strip(characters)
+
+
+def is_name(text: str) -> bool:
+    """Whether docker would take it for a name of a container or network, of any length."""
+    return bool(text) and only(text, NAME_CHARACTERS) and text[0] not in "_.-"
 
 
 def printable(text: str, *, keep: Container[str] = "") -> str:

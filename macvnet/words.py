@@ -6,20 +6,18 @@ Source: github.com/spf13/pflag, int.go and string_slice.go.
 
 from __future__ import annotations
 
-import re
-
 from macvnet.errors import UsageError
-from macvnet.text import quoted
+from macvnet.text import DIGITS, only, quoted
 
 TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
-_NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
 _INT64 = 1 << 63
 
 
 def integer(flag: str, text: str) -> int:
     """A decimal number of 64 bits (Go's int); UsageError for anything else."""
-    if _NUMBER.fullmatch(text) and -_INT64 <= int(text) < _INT64:
+    digits = text[1:] if text[:1] in ("+", "-") else text
+    if 0 < len(digits) <= 19 and only(digits, DIGITS) and -_INT64 <= int(text) < _INT64:
         return int(text)
     raise UsageError(f"flag '{flag}' takes a number, not {quoted(text)}", f"{flag} 100")
 

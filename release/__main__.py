@@ -15,7 +15,10 @@ from pathlib import Path
 
 from release import pyz
 
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "macvnet", "man", "completions")
+SOURCES = (
+    *("pyproject.toml", "README.md", "LICENSE", "macvnet", "man", "completions"),
+    "release/scripts",
+)
 BACKEND = (
     "import sys; from setuptools import build_meta as backend; "
     "getattr(backend, sys.argv[1])(sys.argv[2])"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from macvnet.errors import InvalidRequest
+from macvnet.loading import module
 from macvnet.model import LinkOptions, LinkPlan
 from macvnet.records import Protocol
 from macvnet.text import nearest, quoted
@@ -61,7 +62,5 @@ def driver(name: str) -> Driver:
     if name not in MODULES:
         guess = nearest(name, MODULES) or "macvlan"
         raise InvalidRequest(f"there is no driver {quoted(name)}", f"--driver {guess}")
-    import importlib
-
-    found: Driver = importlib.import_module(MODULES[name])
+    found: Driver = module(MODULES[name])
     return found

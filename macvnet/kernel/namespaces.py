@@ -18,7 +18,7 @@ from macvnet.errors import KernelRefused, NotFound, PermissionDenied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    pass
 
 CLONE_NEWNET = 0x40000000
 NS_GET_NSTYPE = 0xB703
@@ -26,18 +26,10 @@ SO_NETNS_COOKIE = 71
 THREAD_NAMESPACE = "/proc/thread-self/ns/net"
 
 
-_libc: Any = None
-
-
 def _libc_setns(fd: int, kind: int) -> None:
-    import ctypes
+    from macvnet.kernel import libc
 
-    global _libc  # loaded once: each time costs as much as the call itself
-    if _libc is None:
-        _libc = ctypes.CDLL(None, use_errno=True)
-    if _libc.setns(fd, kind) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+    libc.call("setns", fd, kind)
 
 
 def _not_permitted(purpose: str) -> PermissionDenied:
@@ -48,13 +40,15 @@ def _not_permitted(purpose: str) -> PermissionDenied:
 
 def _leave_namespace() -> None:
     """unshare(2) of this thread's network, by libc: os.unshare came with Python 3.12."""
-    import ctypes
+    from macvnet.kernel import libc
 
-    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
-        number = ctypes.get_errno()
-        if number == errno.EPERM:
-            raise _not_permitted("to make a network namespace")
-        raise KernelRefused("", number).during("make a network namespace")
+    try:
+        libc.call("unshare", CLONE_NEWNET)
+    except OSError as error:
+        if error.errno == errno.EPERM:
+            raise _not_permitted("to make a network namespace") from None
+        refusal = KernelRefused("", error.errno or 0)
+        raise refusal.during("make a network namespace") from None
 
 
 def _set_namespace(fd: int) -> None:

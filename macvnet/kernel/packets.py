@@ -22,7 +22,7 @@ from macvnet.kernel.frames import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    pass
 
 ETH_P_ALL = 3
 SOL_PACKET = 263
@@ -52,23 +52,16 @@ _ABOUT_NEIGHBOURS = (
 )
 """ARP and neighbour discovery, without a VLAN tag: a parent also sees what is its VLANs'."""
 
-_libc: Any = None
-
 
 def bind(opened: sockets.socket, ifindex: int, protocol: int = 0) -> None:
     """Bind a packet socket to a link; protocol 0: it receives nothing. OSError.
 
     By index, not by name as Python's own bind has it: names change.
     """
-    import ctypes
+    from macvnet.kernel import libc
 
-    global _libc  # loaded once: each time costs as much as the call itself
-    if _libc is None:
-        _libc = ctypes.CDLL(None, use_errno=True)
     address = struct.pack("=HHiHBB8x", sockets.AF_PACKET, sockets.htons(protocol), ifindex, 0, 0, 0)
-    if _libc.bind(opened.fileno(), address, len(address)) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+    libc.call("bind", opened.fileno(), address, len(address))
 
 
 def listening(ifindex: int, groups: Collection[bytes] = ()) -> sockets.socket:

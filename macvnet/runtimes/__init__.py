@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from importlib import import_module
 
 from macvnet.errors import Conflict, NotFound, RuntimeUnavailable
 from macvnet.kernel.namespaces import Namespace
+from macvnet.loading import module
 from macvnet.model import Endpoint, Owner
 from macvnet.records import NamedTuple, Protocol
 from macvnet.store import Reader, Store
-from macvnet.text import LONGEST, nearest, quoted
+from macvnet.text import HEXADECIMAL, LONGEST, nearest, only, quoted
 
 SPELLINGS = (
     "a PID, a name, docker:NAME, podman:NAME, nspawn:NAME, lxc:NAME, containerd:ID, runc:ID, "
@@ -121,7 +121,7 @@ class _Table(Mapping[str, Runtime]):
     """The rows by name; a module is imported when its row is taken."""
 
     def __getitem__(self, name: str) -> Runtime:
-        found: Runtime = import_module(MODULES[name])
+        found: Runtime = module(MODULES[name])
         return found
 
     def __iter__(self) -> Iterator[str]:
@@ -252,7 +252,7 @@ def reopen(owner: Owner, store: Store) -> Target:
 
 def is_drawn_by_lot(container: str) -> bool:
     """Whether an ID is no other container's, ever: 64 hexadecimal digits."""
-    return len(container) == 64 and set(container) <= set("0123456789abcdef")
+    return len(container) == 64 and only(container, HEXADECIMAL)
 
 
 def listed(typed: str, reader: Reader, seconds: float) -> list[Listed]:

@@ -9,15 +9,18 @@ to another meanwhile. Its state is not in its root yet when a container is creat
 from __future__ import annotations
 
 import os
-import re
-from typing import Any
 
+from macvnet import jsontext
 from macvnet.errors import Conflict, InvalidRequest
 from macvnet.kernel.namespaces import Namespace
 from macvnet.model import Owner
 from macvnet.records import NamedTuple
 from macvnet.runtimes import NoSandbox, Target, is_drawn_by_lot, runc
-from macvnet.text import quoted
+from macvnet.text import is_name, quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 LARGEST = 1 << 20
 CREATING = ("creating", "created")
@@ -27,9 +30,9 @@ STOPPED = "stopped"
 # Not from its module, which loads all that it takes to ask podman.
 _PODMAN = "podman"
 # Podman keeps a bundle below the folder of its storage driver, and all names in a file there.
-_PODMAN_BUNDLE = re.compile(r"(/.+-containers)/([0-9a-f]{64})/userdata")
+_PODMAN_FOLDER, _PODMAN_DATA = "-containers", "userdata"
 _NAMES = "containers.json"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
+_NAME_LONGEST = 255
 
 
 class Told(NamedTuple):
@@ -44,10 +47,8 @@ class Told(NamedTuple):
 
 def read(text: bytes) -> Told:
     """The state that a hook is given. InvalidRequest for anything else."""
-    import json
-
     try:
-        found: Any = json.loads(text)
+        found: Any = jsontext.read(text.decode())
         annotations = found.get("annotations") or {}
         told = Told(
             found["id"], found["status"], found.get("pid") or 0, found["bundle"], dict(annotations)
@@ -68,23 +69,22 @@ def owner(told: Told, root: str) -> Owner:
 
     InvalidRequest for what cannot be an ID.
     """
-    bundle = _PODMAN_BUNDLE.fullmatch(told.bundle)
-    if bundle and bundle[2] == told.id:
-        name = _name_in(f"{bundle[1]}/{_NAMES}", told.id)
+    folder, _, rest = told.bundle.rpartition(f"/{told.id}/")
+    if is_drawn_by_lot(told.id) and rest == _PODMAN_DATA and folder.endswith(_PODMAN_FOLDER):
+        name = _name_in(f"{folder}/{_NAMES}", told.id)
         return Owner(_PODMAN, name or told.id, told.id)
     return runc.owner(f"{root}/{told.id}" if root and root not in runc.ROOTS else told.id)
 
 
 def _name_in(path: str, container: str) -> str:
     """The first name that storage knows a container by; "" where it knows none."""
-    import json
-
     try:
         with open(path, "rb") as file:
-            every: Any = json.loads(file.read(runc.LARGEST))
+            every: Any = jsontext.read(file.read(runc.LARGEST).decode())
         [names] = [one["names"] for one in every if one["id"] == container]
         name = names[0]
-        return name if _NAME.fullmatch(name) and not is_drawn_by_lot(name) else ""
+        good = is_name(name) and len(name) <= _NAME_LONGEST and not is_drawn_by_lot(name)
+        return name if good else ""
     except (OSError, LookupError, TypeError, ValueError, RecursionError):
         return ""
 

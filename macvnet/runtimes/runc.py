@@ -8,9 +8,8 @@ time. Must not start a runtime: its own program would be root's, and unknown.
 from __future__ import annotations
 
 import os
-import re
-from typing import Any
 
+from macvnet import jsontext
 from macvnet.errors import (
     Conflict,
     InvalidRequest,
@@ -23,7 +22,11 @@ from macvnet.model import Endpoint, Owner
 from macvnet.records import NamedTuple
 from macvnet.runtimes import Listed, NoSandbox, Target, process, when_it_starts
 from macvnet.store import Reader, Store
-from macvnet.text import quoted
+from macvnet.text import NAME_CHARACTERS, only, quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 NAME = "runc"
 ISOLATED = '{"type": "network"} among the namespaces of config.json'
@@ -40,7 +43,8 @@ _FILES = (
     ("state.json", "init_process_pid", "init_process_start"),
     ("status", "pid", "process-start-time"),
 )
-_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,254}")
+_ID_CHARACTERS = NAME_CHARACTERS + "+"
+_ID_LONGEST = 255
 
 
 class State(NamedTuple):
@@ -50,11 +54,15 @@ class State(NamedTuple):
     began: int
 
 
+def _is_id(text: str) -> bool:
+    return 0 < len(text) <= _ID_LONGEST and only(text, _ID_CHARACTERS) and text[0] not in ".+-"
+
+
 def _parts(name: str) -> tuple[str, str]:
     """Root ("" where it is not said) and ID; InvalidRequest for what is neither."""
     root, slash, container = name.rpartition("/")
     good = not slash or (root.startswith("/") and os.path.normpath(root) == root)
-    if not _ID.fullmatch(container) or not good or not root.isprintable():
+    if not _is_id(container) or not good or not root.isprintable():
         raise InvalidRequest(
             f"{quoted(name)} is no ID of a container", "runc list; runc:/ROOT/ID for another root"
         )
@@ -119,10 +127,8 @@ def read(directory: str) -> State | None:
 
 
 def _state(text: bytes, pid: str, began: str) -> State | None:
-    import json
-
     try:
-        found: Any = json.loads(text)
+        found: Any = jsontext.read(text.decode())
         return State(int(found[pid]), int(found[began]))
     except (LookupError, ArithmeticError, TypeError, ValueError, RecursionError):
         return None
@@ -140,7 +146,7 @@ def _roots(root: str) -> list[str]:
 
 def knows(name: str, store: Store) -> bool:
     """Whether one of the usual roots has that ID."""
-    return bool(_ID.fullmatch(name)) and any(_has_state(f"{root}/{name}") for root in _roots(""))
+    return _is_id(name) and any(_has_state(f"{root}/{name}") for root in _roots(""))
 
 
 def _has_state(directory: str) -> bool:
@@ -167,7 +173,7 @@ def listed(prefix: str, reader: Reader, seconds: float) -> list[Listed]:
             names = os.listdir(each)
         except OSError:
             continue
-        fitting = (name for name in names if name.startswith(begun) and _ID.fullmatch(name))
+        fitting = (name for name in names if name.startswith(begun) and _is_id(name))
         found.update(name for name in fitting if _has_state(f"{each}/{name}"))
     return [
         Listed(f"{root}{slash}{name}") for name in sorted(found) if begun or len(name) != ID_LENGTH

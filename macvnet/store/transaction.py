@@ -10,9 +10,9 @@ depends on absence reads that key, or a record that every such addition changes.
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
 
+from macvnet import jsontext
 from macvnet.errors import StoreError
 from macvnet.records import Protocol
 from macvnet.store.backend import ANY, Backend, Guard, KeyTaken, Operation, Row, bounds
@@ -50,13 +50,10 @@ class Reader(Protocol):
         """
 
 
-_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
-
-
 def decoded(key: str, text: str) -> Any:
     """The value in a stored text. StoreError where a disk has changed it."""
     try:
-        return json.loads(text)
+        return jsontext.read(text)
     except (ValueError, RecursionError) as error:
         raise StoreError(
             f"the state is damaged, the record {quoted(key)} cannot be read",
@@ -129,7 +126,7 @@ class Transaction:
     def put(self, key: str, value: Any) -> None:
         """Set a key, whether it exists or not."""
         self._row(key)
-        self._writes[key] = _encode(value)
+        self._writes[key] = jsontext.written(value)
 
     def create(self, key: str, value: Any) -> None:
         """Set a key that must not exist; KeyTaken if it does."""
@@ -137,7 +134,7 @@ class Transaction:
             raise KeyTaken(key)
         if not self._is_fresh(key):
             self._row(key)
-        self._writes[key] = _encode(value)
+        self._writes[key] = jsontext.written(value)
 
     def create_fresh(self, key: str, value: Any) -> None:
         """Set a key that cannot exist, so that nobody need look: it holds a new random ID, say.
@@ -148,7 +145,7 @@ class Transaction:
             self.create(key, value)
             return
         self._fresh.add(key)
-        self._writes[key] = _encode(value)
+        self._writes[key] = jsontext.written(value)
 
     def delete(self, key: str) -> None:
         """Remove a key; nothing happens if it is not there."""

@@ -14,7 +14,10 @@ from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "macvnet", "man", "completions")
+SOURCES = (
+    *("pyproject.toml", "README.md", "LICENSE", "macvnet", "man", "completions"),
+    "release/scripts",
+)
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
 
 BARE = '''"""A click program with one command."""

@@ -14,7 +14,10 @@ import pytest
 from tests.docs import manual
 from tests.docs.pages import ROOT
 
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "macvnet", "man", "completions")
+SOURCES = (
+    *("pyproject.toml", "README.md", "LICENSE", "macvnet", "man", "completions"),
+    "release/scripts",
+)
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
 
 

@@ -1,4 +1,4 @@
-"""What the OCI hook loads on its way: a container waits. Real runtimes are in tests/runtimes."""
+"""What the hook, attach and detach load on their way. Real runtimes are in tests/runtimes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from tests.lab import Lab
 from tests.lab.command import ROOT
 
 LIST = """
-import json, sys
+import sys
 before = set(sys.modules)
 from macvnet.cli.{module} import run
 status = run(sys.argv[1:])
-print(json.dumps([status, sorted(set(sys.modules) - before)]))
+print(status, *set(sys.modules) - before)
 """
-HEAVY = ("click", "rich", "netaddr", "pyroute2.iproute", "socket", "ssl", "http", "subprocess")
+HEAVY = {
+    *("click", "rich", "netaddr", "pyroute2", "macvnet.kernel.classes"),
+    *("socket", "ssl", "http", "subprocess", "threading", "importlib", "ctypes"),
+    *("re", "enum", "typing", "json", "dataclasses", "inspect", "datetime"),
+}
 ASKING = ("macvnet.runtimes.engine_api", "macvnet.runtimes.rest", "macvnet.cli.main")
 OWN = {
     *("macvnet.cli.oci_hook", "macvnet.runtimes.oci"),
@@ -25,10 +29,13 @@ OWN = {
 
 
 def loaded(lab: Lab, module: str, *words: str, stdin: str = "") -> set[str]:
-    call = (sys.executable, "-c", LIST.format(module=module), *words)
-    done = lab.host.run(*call, stdin=stdin, env={"PYTHONPATH": str(ROOT)}).checked()
-    result, modules = json.loads(done.lines[-1])
-    assert result == 0, done
+    # Without site, and so without any library that was installed; TOML would need one.
+    call = (sys.executable, "-S", "-c", LIST.format(module=module), *words)
+    done = lab.host.run(
+        *call, stdin=stdin, env={"PYTHONPATH": str(ROOT), "MACVNET_CONFIG": ""}
+    ).checked()
+    result, *modules = done.lines[-1].split()
+    assert result == "0", done
     return set(modules)
 
 
@@ -47,6 +54,8 @@ def test_hook_loads_no_click_asks_no_runtime_and_needs_no_more_than_attach(lab: 
     assert ours == OWN and len(connecting) <= len(attaching) + len(OWN)
     container.kill()
     ending = loaded(lab, "oci_hook", stdin=told("stopped", 0))
-    assert not (connecting | ending).intersection((*HEAVY, *ASKING))
+    detaching = loaded(lab, "calling", "detach", other.target)
+    assert not (connecting | ending | attaching | detaching).intersection((*HEAVY, *ASKING))
+    loaded(lab, "calling", "connect", "net", other.target)
     shown = lab.host.macvnet("inspect", "net").json()[0]
     assert [one["Target"] for one in shown["Macvnet"]["Endpoints"]] == [f"pid:{other.pid}"]

@@ -9,7 +9,6 @@ same entry point with real file descriptors of its own.
 from __future__ import annotations
 
 import contextlib
-import functools
 import gc
 import importlib
 import io
@@ -23,7 +22,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -174,14 +172,15 @@ def _forked(
     kill_after: float | None = None,
 ) -> tuple[int, str, str]:
     load()
-    main = main or _installed()
+    from macvnet.cli.entry import main as installed
+
     (out_read, out), (err_read, err) = os.pipe(), os.pipe()
     source = io.BytesIO() if stdin is None else io.BytesIO(stdin.encode())
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
     if pid == 0:
-        _child(argv, namespace, env, source.getvalue(), out, err, main)
+        _child(argv, namespace, env, source.getvalue(), out, err, main or installed)
     os.close(out)
     os.close(err)
     texts = {out_read: b"", err_read: b""}
@@ -245,14 +244,6 @@ def _child(
         with contextlib.suppress(Exception):
             sys.stdout.flush()
         os._exit(status)
-
-
-@functools.cache
-def _installed() -> Callable[[], object]:
-    """What the installed script calls."""
-    (script,) = entry_points(group="console_scripts", name="macvnet")
-    found: Callable[[], object] = script.load()
-    return found
 
 
 def _entry(namespace: int, main: Callable[[], object]) -> int:
