@@ -49,8 +49,14 @@ REPLY_SECONDS = 30.0
 ABSENT = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EINVAL)
 """What the kernel answers where there is no such object."""
 PIPELINED = 64
+ROOM = 1 << 18
+"""Bytes for what the kernel sends at once: 32 KiB of a dump, or one object, however large."""
 PROCESS_NAME = "macvnet-wait"
 """What ps shows of the process that waits for the kernel in our place."""
+
+
+_rooms: list[bytearray] = []
+"""What threads do not use just now of the rooms that they receive in."""
 
 
 class NetlinkError(KernelRefused):
@@ -298,9 +304,17 @@ class Rtnetlink:
 
     def _received(self) -> bytes:
         try:
-            return self._socket.recv(1 << 18)
-        except TimeoutError:
+            # Kept: memory of that size comes from the kernel, and goes back to it, each time.
+            room = _rooms.pop()
+        except IndexError:
+            room = bytearray(ROOM)
+        try:
+            size = self._socket.recv_into(room)
+            return bytes(memoryview(room)[:size])
+        except BlockingIOError:
             raise NetlinkError(errno.ETIMEDOUT) from None
+        finally:
+            _rooms.append(room)
 
 
 def question_all(name: str, family: int, attributes: Mapping[str, int]) -> bytes:
@@ -357,7 +371,10 @@ def _open_socket() -> sockets.socket:
             # Older kernels lack one or the other: answers are then terser, not wrong.
             continue
     opened.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 1 << 20)
-    opened.settimeout(REPLY_SECONDS)
+    # By the kernel: a time-out of Python's asks it before each message whether there is room.
+    seconds, fraction = divmod(REPLY_SECONDS, 1)
+    limit = struct.pack("@ll", int(seconds), int(fraction * 1e6))
+    opened.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVTIMEO, limit)
     opened.bind((0, 0))
     return opened
 

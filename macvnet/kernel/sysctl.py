@@ -8,6 +8,7 @@ are writable even if the container has them read-only.
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 
 from macvnet.errors import KernelRefused
@@ -37,8 +38,11 @@ def write(
     if tell is not None:
         tell(f"sysctl -w {_path(family, ifname, key)[len('/proc/sys/') :]}={value}")
     try:
-        with open(_path(family, ifname, key), "w", encoding="ascii") as file:
-            file.write(value)
+        file = os.open(_path(family, ifname, key), os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(file, value.encode("ascii"))
+        finally:
+            os.close(file)
     except OSError as error:
         if error.errno == errno.ENOENT:
             return False
