@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from macvnet.engine.connect import Connected
+    from macvnet.engine.seats import Connected
 
 TEXT, JSON = "text", "json"
 

@@ -13,7 +13,7 @@ from macvnet.model import EndpointRequest
 from macvnet.text import printable, quoted
 
 if TYPE_CHECKING:
-    from macvnet.engine.connect import Connected
+    from macvnet.engine.seats import Connected
 
 
 @command(

@@ -20,7 +20,7 @@ from macvnet.text import quoted
 
 if TYPE_CHECKING:
     from macvnet.engine import Engine
-    from macvnet.engine.connect import Connected
+    from macvnet.engine.seats import Connected
     from macvnet.model import Change
 
 LARGEST = 1 << 24

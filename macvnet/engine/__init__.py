@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from macvnet.engine.accounting import Next, Place, PoolCounts
     from macvnet.engine.announcing import Announced
     from macvnet.engine.checking import Difference
-    from macvnet.engine.connect import Connected
     from macvnet.engine.connecting_many import Report as ReportConnected
     from macvnet.engine.create import Created
     from macvnet.engine.declaring import Source
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from macvnet.engine.restoring import Report as ReportRestored
     from macvnet.engine.restoring import Restored
     from macvnet.engine.scanning import Scan
+    from macvnet.engine.seats import Connected
     from macvnet.engine.traffic import Watcher
     from macvnet.engine.watching import Report as ReportWatched
     from macvnet.kept import Kept

@@ -13,7 +13,6 @@ from macvnet import keys
 from macvnet.addresses import IPV4, IPV6, Address
 from macvnet.declared import Entry
 from macvnet.engine import keeping, lookup, planning
-from macvnet.engine.connect import Connected
 from macvnet.engine.connecting_many import Asked, connect_many
 from macvnet.engine.context import Context
 from macvnet.engine.create import create
@@ -21,6 +20,7 @@ from macvnet.engine.disconnecting_many import disconnect_many
 from macvnet.engine.keeping import Wish
 from macvnet.engine.planning import ENDPOINT, NETWORK, RESERVATION, Plan
 from macvnet.engine.remove import remove
+from macvnet.engine.seats import Connected
 from macvnet.errors import Conflict, MacvnetError
 from macvnet.kept import Kept
 from macvnet.model import Change, Endpoint, Network

@@ -7,122 +7,35 @@ is done once for all of them; ``connecting_many`` cuts a long list into such par
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
+from functools import partial
 
-from macvnet.drivers import Driver, driver
-from macvnet.engine import endpoint_link, parent_search
+from macvnet.drivers import driver
+from macvnet.engine import establishing
 from macvnet.engine.collecting import make_way, reclaim, sweep_some
 from macvnet.engine.context import Context
-from macvnet.engine.joining import Joined, Joining, establish, prepare, probes, record
+from macvnet.engine.joining import record
 from macvnet.engine.liveness import (
     alive,
     dies,
     drop_host_routes,
     finish_unfinished,
-    members_of,
     roll_back,
 )
 from macvnet.engine.lookup import endpoint as recorded_endpoint
 from macvnet.engine.lookup import endpoints_of_owner
 from macvnet.engine.reopening import by_pid
-from macvnet.engine.requests import Wanted, judge
+from macvnet.engine.requests import judge
 from macvnet.engine.reserving import Reservation
-from macvnet.engine.undo import Undo, apart
+from macvnet.engine.seats import Connected, Host, Seat, Step
+from macvnet.engine.undo import Undo
 from macvnet.errors import Conflict, Exhausted, InvalidRequest, MacvnetError
-from macvnet.kernel import addressing, links, nsid
+from macvnet.kernel import links
 from macvnet.kernel.announce import announce
 from macvnet.kernel.links import LinkInfo
-from macvnet.model import JOINED, Change, Endpoint, EndpointRequest, Network, SandboxId
-from macvnet.records import NamedTuple
+from macvnet.model import JOINED, Endpoint, EndpointRequest, Network, SandboxId
 from macvnet.runtimes import Target, table
 from macvnet.store import Transaction
-
-SLICE = 32
-"""Seats whose addresses are chosen at once, while the links of those before are made."""
-
-
-class Connected(NamedTuple):
-    """A network and the endpoint made in it (or, dry, the endpoint as it would be)."""
-
-    network: Network
-    endpoint: Endpoint
-    changes: tuple[Change, ...] = ()
-
-
-class Step(NamedTuple):
-    """One network to connect to, judged."""
-
-    network: Network
-    driver: Driver
-    wanted: Wanted
-
-
-class Seat:
-    """One target that is being connected: what it shall have, what it has by now.
-
-    ``error`` is what kept it from being connected; then nothing is left of it.
-    ``recorded``: whether there are endpoints in its sandbox already. ``tentative``:
-    its endpoints, where the LAN is to be asked first whether their addresses are free.
-    ``lo_down`` tells that the loopback link in the target is down. To be closed.
-    """
-
-    def __init__(self, ctx: Context, target: Target, steps: Sequence[Step]) -> None:
-        self.target = target
-        self.steps = steps
-        self.undo = Undo(ctx.note)
-        self.joined: list[Joined] = []
-        self.tentative: list[Joining] = []
-        self.error: MacvnetError | None = None
-        self.lo_down = False
-        self.at = endpoint_link.inside(ctx, target)
-        try:
-            number = nsid.assign(ctx.netlink, target.namespace)
-        except BaseException:
-            self.close()
-            raise
-        self.sandbox = SandboxId(ctx.boot_id, target.namespace.cookie, number)
-        self.recorded = False
-
-    def close(self) -> None:
-        self.at.netlink.close()
-
-    def trying(self) -> AbstractContextManager[None]:
-        """What is refused inside the block ends this one's attempt, not that of the others."""
-        return apart(self.refuse)
-
-    def refuse(self, error: MacvnetError) -> None:
-        """End the attempt, and undo what there is of it."""
-        self.error = error
-        self.give_up()
-
-    def give_up(self) -> None:
-        """Undo what there is of it."""
-        self.undo.back()
-        self.joined.clear()
-
-    @property
-    def connected(self) -> list[Connected]:
-        return [Connected(joined.network, joined.endpoint) for joined in self.joined]
-
-
-class Host:
-    """What the seats of one part have in common, looked up once."""
-
-    def __init__(self, ctx: Context) -> None:
-        self._ctx = ctx
-        self._parents: dict[str, LinkInfo] = {}
-        self.addresses = {info.address for info in addressing.all_addresses(ctx.netlink)}
-        """The host's own addresses: looked up at each choice, never stored."""
-
-    def parent(self, network: Network) -> LinkInfo:
-        """The parent of a network, made again where it is macvnet's own and missing."""
-        found = self._parents.get(network.id)
-        if found is None:
-            found = parent_search.ensure(self._ctx, network)
-            if not found.carrier and network.link.parent:
-                self._ctx.note(f"the parent {found.name} has no carrier")
-            self._parents[network.id] = found
-        return found
 
 
 def connect(
@@ -192,12 +105,12 @@ def join(ctx: Context, seats: Sequence[Seat], *, together: bool = False) -> None
             seat.recorded = bool(finish_unfinished(ctx, seat.sandbox.key))
         host = Host(ctx)
         sweep_some(ctx)
-        if len(seats) > SLICE:
-            _establish_alongside(ctx, host, seats)
+        if len(seats) > establishing.SLICE:
+            establishing.establish_many(ctx, host, seats, partial(_reserve, ctx, host))
         else:
             for seat, reserved in _reserve(ctx, host, seats):
                 with seat.trying():
-                    _establish(ctx, host, seat, reserved)
+                    establishing.establish_seat(ctx, host, seat, reserved)
         if tentative := [seat for seat in seats if seat.tentative and seat.error is None]:
             from macvnet.engine import probing
 
@@ -206,7 +119,7 @@ def join(ctx: Context, seats: Sequence[Seat], *, together: bool = False) -> None
             for seat in tentative:
                 if seat.error is None:
                     with seat.trying():
-                        _establish_all(ctx, seat, seat.tentative)
+                        establishing.establish_all(ctx, seat, seat.tentative)
         if together and any(seat.error is not None for seat in seats):
             undo.back()
         done = [joined for seat in seats for joined in seat.joined]
@@ -241,73 +154,6 @@ def _refuse_twice(steps: Sequence[Step]) -> None:
                 f"network {step.network.name!r} is named twice", "give each --network once"
             )
         seen.add(step.network.id)
-
-
-def _establish_alongside(ctx: Context, host: Host, seats: Sequence[Seat]) -> None:
-    """The same for many: links are made while addresses are chosen for those that follow."""
-    from macvnet.engine.alongside import Alongside
-
-    with ctx.beside() as other:
-
-        def work(one: tuple[Seat, list[tuple[Network, Endpoint]]]) -> None:
-            _establish(other, host, *one)
-
-        making = Alongside(work)
-        try:
-            for begin in range(0, len(seats), SLICE):
-                for one in _reserve(ctx, host, seats[begin : begin + SLICE]):
-                    making.put(one)
-            making.end()
-        finally:
-            # Nobody must be at work when what there is is undone.
-            making.end(give_up=True)
-    for (seat, _), error in making.refused:
-        seat.refuse(error)
-
-
-def _establish(
-    ctx: Context,
-    host: Host,
-    seat: Seat,
-    reserved: Sequence[tuple[Network, Endpoint]],
-) -> None:
-    plans = [
-        Joining(
-            step.driver,
-            network,
-            endpoint,
-            host.parent(network),
-            step.wanted.ifname,
-            step.wanted.sysctls,
-        )
-        for step, (network, endpoint) in zip(seat.steps, reserved, strict=True)
-    ]
-    asked = [
-        not step.wanted.request.no_probe and probes(ctx, plan)
-        for step, plan in zip(seat.steps, plans, strict=True)
-    ]
-    if any(asked):
-        members = _members(ctx, seat)
-        seat.tentative = [
-            prepare(ctx, plan, members, seat.at, seat.undo) if ask else plan
-            for plan, ask in zip(plans, asked, strict=True)
-        ]
-    else:
-        _establish_all(ctx, seat, plans)
-
-
-def _members(ctx: Context, seat: Seat) -> list[tuple[Network, Endpoint]]:
-    return members_of(ctx.store, seat.sandbox.key) if seat.recorded else []
-
-
-def _establish_all(ctx: Context, seat: Seat, plans: Sequence[Joining]) -> None:
-    members = _members(ctx, seat)
-    for plan in plans:
-        joined = establish(ctx, plan, members, seat.at, seat.undo)
-        members.append((plan.network, joined.endpoint))
-        seat.joined.append(joined)
-    flags = seat.at.netlink.flags("lo")
-    seat.lo_down = flags is not None and not flags & links.IFF_UP
 
 
 def _reserve(

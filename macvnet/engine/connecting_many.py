@@ -12,9 +12,10 @@ from functools import partial
 
 from macvnet import runtimes
 from macvnet.engine import lookup
-from macvnet.engine.connect import Connected, Seat, Step, join, judged, remark_lo_down
+from macvnet.engine.connect import join, judged, remark_lo_down
 from macvnet.engine.context import Context
 from macvnet.engine.parts import most_at_once, refuse_too_many
+from macvnet.engine.seats import Connected, Seat, Step
 from macvnet.engine.undo import apart
 from macvnet.errors import Conflict, MacvnetError
 from macvnet.kernel.announce import Item, announce

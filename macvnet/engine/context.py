@@ -45,6 +45,7 @@ class Context:
         self._reader: Store | None = None
         self._netlink: Rtnetlink | None = None
         self._checked = False
+        self._stateless = False
         self._noted: set[str] = set()
         self._locks: dict[str, int] = {}
         self.real_links: dict[int, bool] = {}
@@ -58,11 +59,12 @@ class Context:
             self.note(text)
 
     @contextmanager
-    def beside(self) -> Iterator[Context]:
-        """The same for another thread, with a netlink socket of its own."""
-        other = Context(self.settings, self.note, self.trace)
-        other.__dict__.update(self.__dict__)
-        other._netlink = None
+    def beside(self, trace: Callable[[str], None] | None) -> Iterator[Context]:
+        """The same for a hand, with a netlink socket of its own, and without the state."""
+        other = Context(self.settings, self.note, trace)
+        other.__dict__.update({**self.__dict__, "trace": trace})
+        other._netlink = other._store = other._reader = None
+        other._stateless = True
         try:
             yield other
         finally:
@@ -75,6 +77,7 @@ class Context:
         """The state for reading: makes nothing where there is none."""
         if self._store is not None:
             return self._store
+        assert not self._stateless
         if self._reader is None:
             self._reader = open_store(self.settings.state_dir, read_only=True)
         return self._reader
@@ -82,6 +85,7 @@ class Context:
     @property
     def store(self) -> Store:
         """The state for changing. Conflict where it belongs to another network namespace."""
+        assert not self._stateless
         if self._store is None:
             self._store = open_store(self.settings.state_dir)
         if not self._checked:

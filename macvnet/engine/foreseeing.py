@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from macvnet.engine import election, endpoint_link, parent_search
-from macvnet.engine.connect import Connected, Host, Step, reservation
+from macvnet.engine.connect import reservation
 from macvnet.engine.context import Context
 from macvnet.engine.endpoint_link import Inside
 from macvnet.engine.joining import refuse_overlap, routes_of
 from macvnet.engine.liveness import members_of
+from macvnet.engine.seats import Connected, Host, Step
 from macvnet.errors import MacvnetError
 from macvnet.kernel import nsid
 from macvnet.kernel.addressing import RouteInfo

@@ -53,7 +53,7 @@ class Joined(NamedTuple):
     endpoint: Endpoint
     parent: Parent
     item: Item | None
-    notes: list[str]
+    notes: Sequence[str]
 
 
 def probes(ctx: Context, plan: Joining) -> bool:
@@ -121,8 +121,21 @@ def establish(
 
     It has not joined until it is recorded, by ``record``.
     """
+    return joined(ctx, plan, *put_in(ctx, plan, members, at, undo), at)
+
+
+def put_in(
+    ctx: Context,
+    plan: Joining,
+    members: Sequence[tuple[Network, Endpoint]],
+    at: Inside,
+    undo: Undo,
+) -> tuple[Endpoint, list[str]]:
+    """The kernel's part of ``establish``: the endpoint as it is then, and notes.
+
+    Without host access, and with plain routes, it needs the host's socket of ``ctx`` alone.
+    """
     network, endpoint = plan.network, plan.endpoint
-    assert network.parent is not None
     routes = routes_of(members, endpoint, at)
     refuse_overlap(network, endpoint, routes, at)
     made = endpoint if plan.awake else _make(ctx, plan, at, undo)
@@ -137,9 +150,15 @@ def establish(
         from macvnet.engine import endpoint_routes
 
         made = endpoint_routes.apply(network, made, at, undo)
-    parent = as_parent(ctx, network.parent, plan.parent)
-    item = announcement(ctx, plan.driver, network, made, plan.parent, at)
-    return Joined(network, made, parent, item, notes)
+    return made, notes
+
+
+def joined(ctx: Context, plan: Joining, made: Endpoint, notes: Sequence[str], at: Inside) -> Joined:
+    """What is to be recorded of an endpoint that has been put in, and announced."""
+    assert plan.network.parent is not None
+    parent = as_parent(ctx, plan.network.parent, plan.parent)
+    item = announcement(ctx, plan.driver, plan.network, made, plan.parent, at)
+    return Joined(plan.network, made, parent, item, notes)
 
 
 def record(ctx: Context, joined: Sequence[Joined]) -> None:

@@ -31,7 +31,7 @@ from macvnet.model import Assigned, Endpoint, Network
 from macvnet.store import Transaction
 
 if TYPE_CHECKING:
-    from macvnet.engine.connect import Seat
+    from macvnet.engine.seats import Seat
 
 ROUNDS = 10
 """Addresses that are tried one after the other for one endpoint (RFC 5227, MAX_CONFLICTS)."""

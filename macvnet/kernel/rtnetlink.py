@@ -116,6 +116,10 @@ class Rtnetlink:
         """The cookie of the namespace the socket is in."""
         return socket_cookie(self._socket)
 
+    def tell_to(self, trace: Callable[[str], None] | None) -> None:
+        """From now on ``trace`` receives what is done."""
+        self._trace = trace
+
     def close(self) -> None:
         self._socket.close()
 
