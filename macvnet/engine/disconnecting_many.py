@@ -1,21 +1,20 @@
 """Disconnecting many: a long list of containers, or everything that is in a network.
 
-The kernel lets whoever deletes a link wait some 20 ms, but not one after the
-other: each link of a part is deleted by a thread, which waits while the next one
-is looked for.
+Knows what of it has to be seen in the state, under the locks, and in which order;
+how many links go at once is ``deleting``'s to know.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from macvnet import runtimes
 from macvnet.drivers import driver
-from macvnet.engine import endpoint_link, lookup
-from macvnet.engine.alongside import Alongside
+from macvnet.engine import deleting, endpoint_link, lookup
 from macvnet.engine.context import Context
+from macvnet.engine.deleting import Leaving
 from macvnet.engine.disconnect import (
     UNOPENED,
     earlier,
@@ -29,7 +28,6 @@ from macvnet.engine.disconnect import (
     removals,
     take_rules,
 )
-from macvnet.engine.endpoint_link import Inside
 from macvnet.engine.forced import by_endpoint
 from macvnet.engine.liveness import drop_host_routes, finish_unfinished, network_of, roll_back
 from macvnet.engine.parts import most_at_once, refuse_too_many
@@ -39,39 +37,9 @@ from macvnet.kernel.links import LinkInfo
 from macvnet.model import Change, Endpoint, Network, SandboxId
 from macvnet.runtimes import Target
 
-MOST_THREADS = 64
-"""Links that are deleted at once. The kernel takes some 20 ms for each, Python one or two."""
-
 Report = Callable[[int, tuple[Change, ...] | MacvnetError], None]
 Asked = str | Endpoint
 """A container as the user names it, or an endpoint that is recorded."""
-
-
-class Leaving:
-    """One container that is being disconnected; ``error`` is why it stays.
-
-    ``target`` is None where no name leads to it. ``here`` are the endpoints in
-    the target's sandbox, with their links where these are still there;
-    ``elsewhere`` those in a sandbox that no name leads to. ``alone``: nothing
-    else is in the sandbox.
-    """
-
-    def __init__(self, target: Target | None, key: str, endpoints: Sequence[Endpoint]) -> None:
-        self.target = target
-        self.at: Inside | None = None
-        self.here = [e for e in endpoints if target is not None and e.sandbox.key == key]
-        self.elsewhere = [e for e in endpoints if e not in self.here]
-        self.links: dict[str, LinkInfo] = {}
-        self.alone = False
-        self.error: MacvnetError | None = None
-
-    @property
-    def endpoints(self) -> list[Endpoint]:
-        return [*self.here, *self.elsewhere]
-
-    def trying(self) -> AbstractContextManager[None]:
-        """What is refused inside the block ends this one's attempt, not that of the others."""
-        return apart(partial(setattr, self, "error"))
 
 
 def disconnect_many(
@@ -217,33 +185,54 @@ class _Part:
             if not (together and _refused(every)):
                 # From the links to the record nothing may come between.
                 stack.enter_context(uninterrupted())
-                _delete_links(
-                    every, (lambda one: None) if together else (lambda one: self._look(one, stack))
-                )
+                if together:
+                    deleting.delete_found(every)
+                else:
+                    self._delete(every, stack)
             staying = together and _refused(every)
             if not staying:
                 self._forget([one for one in every if one.error is None])
         if staying:
             self._bring_back(every)
 
+    def _delete(self, every: Sequence[Leaving], stack: ExitStack) -> None:
+        """Delete the links of all, each as soon as it has been looked for."""
+        hands = deleting.Deleting(self._ctx, partial(self._find, stack=stack))
+        try:
+            for begin in range(0, len(every), deleting.SLICE):
+                part = every[begin : begin + deleting.SLICE]
+                for one in part:
+                    with one.trying():
+                        self._see(one)
+                hands.take([one for one in part if one.error is None])
+            hands.end()
+        finally:
+            hands.end(give_up=True)
+
     def _look(self, one: Leaving, stack: ExitStack) -> None:
         """See again, under the lock, what is to go, and find the links of it."""
+        self._see(one)
+        self._find(one, stack)
+
+    def _see(self, one: Leaving) -> None:
         ctx = self._ctx
         if one.target is not None and one.here:
             recorded = {e.id: e for e in finish_unfinished(ctx, one.here[0].sandbox.key)}
-            at = one.at = endpoint_link.inside(ctx, one.target)
-            stack.callback(at.netlink.close)
             # What somebody has taken away, or moved, is no error: it was to go.
             one.here = [recorded[e.id] for e in one.here if e.id in recorded]
             one.alone = len(one.here) == len(recorded)
-            for endpoint in one.here:
-                network = self._network(endpoint)
-                link = network and endpoint_link.find(
-                    ctx, driver(network.driver), endpoint, at, self._parent(network)
-                )
-                if link:
-                    one.links[endpoint.id] = link
+            one.sought = [
+                (endpoint, driver(network.driver), self._parent(network))
+                for endpoint in one.here
+                if (network := self._network(endpoint)) is not None
+            ]
         one.elsewhere = [now for e in one.elsewhere if (now := self._now(e)) is not None]
+
+    def _find(self, one: Leaving, stack: ExitStack) -> None:
+        if one.target is not None and one.sought:
+            one.at = endpoint_link.inside(self._ctx, one.target)
+            stack.callback(one.at.netlink.close)
+            one.links = deleting.found(self._ctx, one.sought, one.at)
 
     def _now(self, endpoint: Endpoint) -> Endpoint | None:
         """The endpoint as it is recorded now; None where it has been taken away, or moved."""
@@ -313,24 +302,3 @@ class _Part:
 
 def _refused(every: Sequence[Leaving]) -> bool:
     return any(one.error is not None for one in every)
-
-
-def _delete_links(every: Sequence[Leaving], look: Callable[[Leaving], None]) -> None:
-    """Delete the links of all, each as soon as it has been looked for."""
-    deleting = Alongside(_delete, threads=MOST_THREADS)
-    try:
-        for one in every:
-            with one.trying():
-                look(one)
-                deleting.put(one)
-        deleting.end()
-    finally:
-        deleting.end(give_up=True)
-    for one, error in deleting.refused:
-        one.error = error
-
-
-def _delete(one: Leaving) -> None:
-    for link in one.links.values():
-        assert one.at is not None
-        endpoint_link.remove(link, one.at)

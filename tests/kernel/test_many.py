@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -327,6 +331,57 @@ def test_links_that_are_refused_leave_nothing_while_others_are_made(lab: Lab) ->
         )
     assert recorded(lab) == len(targets) - len(taken)
     agrees(lab)
+
+
+def hands_of(pid: int) -> list[int]:
+    """The processes that work for a command."""
+    with contextlib.suppress(OSError):
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [int(one) for one in children if _comm(one) == "macvnet-hand"]
+    return []
+
+
+def _comm(pid: str) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
+
+
+def test_processes_that_help_may_be_killed_and_all_is_done_all_the_same(lab: Lab) -> None:
+    create(lab.host, "net", *LAN, "--subnet=2001:db8:86::/64")
+    targets = several(lab, 160)
+    file = batch(lab, [target.target for target in targets])
+    for words, links, endpoints in (
+        (("connect", "--batch", file, "net"), ["lo", "eth0"], 160),
+        (("disconnect", "--batch", file, "net"), ["lo"], 0),
+    ):
+        running = lab.host.start(
+            executable(), *words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        killed: set[int] = set()
+        while running.poll() is None:
+            for hand in hands_of(running.pid):
+                # Some at once, some when they have done a few.
+                time.sleep(0.01 * (len(killed) % 3))
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(hand, signal.SIGKILL)
+                killed.add(hand)
+        assert running.wait() == 0 and killed
+        assert all(target.links() == links for target in targets) and recorded(lab) == endpoints
+        agrees(lab)
+
+
+def test_what_others_have_done_for_a_command_is_in_its_log(lab: Lab) -> None:
+    create(lab.host, "net", *LAN)
+    targets = several(lab, 70)
+    file = batch(lab, [target.target for target in targets])
+    done = lab.host.macvnet("connect", "--ifname", "lan0", "--batch", file, "net").checked()
+    assert done.stdout == ""
+    lab.host.macvnet("disconnect", "--batch", file, "net").checked()
+    lines = lab.host.macvnet("log", "-n", "2", "--format=json").checked().lines
+    made, taken = (json.loads(line) for line in lines)
+    for word, entry in (("link add", made), ("address add", made), ("link delete", taken)):
+        assert sum(word in text for text in entry["operations"]) == 70, entry["operations"][:9]
 
 
 def test_two_batches_at_once_in_opposite_order(lab: Lab) -> None:

@@ -1,0 +1,183 @@
+"""Hands: other processes that do what they are given, and whose death costs no more than time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from macvnet.engine import hands
+from macvnet.engine.hands import Hands, Line
+
+
+class Told:
+    """What has been told of each item."""
+
+    def __init__(self, work: Callable[[Sequence[int], Line], None], most: int = 1) -> None:
+        self.done: dict[int, Any] = {}
+        self.left: dict[int, bool] = {}
+        self.hands: Hands[int] = Hands(
+            work, done=self.done.__setitem__, left=self.left.__setitem__, most=most
+        )
+
+
+def each(work: Callable[[int], Any]) -> Callable[[Sequence[int], Line], None]:
+    def serve(items: Sequence[int], line: Line) -> None:
+        for number, item in enumerate(items):
+            if line.given_up():
+                return
+            line.answer(number, work(item))
+
+    return serve
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.002)
+
+
+def no_child_is_left() -> bool:
+    with suppress(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+        return False
+    return True
+
+
+def test_everything_is_done_in_other_processes() -> None:
+    told = Told(each(lambda item: [item * 2, os.getpid()]), most=2)
+    assert told.hands.give(range(40)) and told.hands.give(range(40, 90))
+    told.hands.end()
+    assert {item: double for item, (double, _) in told.done.items()} == {
+        item: item * 2 for item in range(90)
+    }
+    pids = {pid for _, pid in told.done.values()}
+    assert len(pids) == 2 and os.getpid() not in pids and told.left == {}
+    assert no_child_is_left()
+
+
+def test_who_is_busy_takes_nothing_more_until_it_is_through() -> None:
+    reading, writing = os.pipe()
+    told = Told(each(lambda item: os.read(reading, 1).decode()))
+    assert told.hands.give([1]) and not told.hands.give([2])
+    os.write(writing, b"x")
+
+    def through() -> bool:
+        told.hands.collect()
+        return bool(told.done)
+
+    wait_for(through)
+    os.write(writing, b"y")
+    assert told.hands.give([2])
+    told.hands.end()
+    assert told.done == {1: "x", 2: "y"} and no_child_is_left()
+    os.close(reading)
+    os.close(writing)
+
+
+def test_what_it_says_of_itself_that_it_has_not_done_is_left() -> None:
+    told = Told(each(lambda item: None if item % 2 else item))
+    assert told.hands.give([1, 2, 3])
+    told.hands.end()
+    assert told.done == {2: 2} and told.left == {1: False, 3: False}
+
+
+@pytest.mark.parametrize("end", ["raise", "kill"])
+def test_what_a_hand_that_dies_has_not_told_may_be_half_done(end: str) -> None:
+    def work(item: int) -> int:
+        if item == 2:
+            if end == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            raise ZeroDivisionError
+        return item
+
+    told = Told(each(work))
+    assert told.hands.give(range(5))
+    told.hands.end()
+    assert told.done == {0: 0, 1: 1} and told.left == {2: True, 3: True, 4: True}
+    assert no_child_is_left()
+
+
+def test_more_is_said_than_a_line_holds_while_nobody_listens() -> None:
+    told = Told(each(lambda item: "x" * 50_000))
+    assert told.hands.give(range(40))
+    time.sleep(0.05)
+    told.hands.end()
+    assert len(told.done) == 40
+
+
+def test_given_up_it_does_what_is_at_hand_and_no_more_and_nobody_is_told() -> None:
+    reading, writing = os.pipe()
+
+    def work(item: int) -> int:
+        os.write(writing, b"x")
+        time.sleep(0.05)
+        return item
+
+    told = Told(each(work))
+    assert told.hands.give(range(1000))
+    assert os.read(reading, 1) == b"x"
+    told.hands.end(give_up=True)
+    os.close(writing)
+    assert len(os.read(reading, 2000)) < 20
+    os.close(reading)
+    assert (told.done, told.left) == ({}, {}) and no_child_is_left()
+    told.hands.end()
+
+
+def test_a_signal_that_is_meant_for_us_does_not_end_it() -> None:
+    def work(item: int) -> int:
+        signal.raise_signal(signal.SIGTERM)
+        return item
+
+    told = Told(each(work))
+    assert told.hands.give([7])
+    told.hands.end()
+    assert told.done == {7: 7}
+
+
+def test_it_ends_when_we_are_gone() -> None:
+    reading, writing = os.pipe()
+    middle = os.fork()
+    if middle == 0:
+        with suppress(BaseException):
+            told = Told(each(lambda item: os.write(writing, b"x")), most=2)
+            told.hands.give(range(100_000))
+            told.hands.give(range(100_000))
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(middle, 0)
+    os.close(writing)
+    end = time.monotonic() + 20
+    # Until nobody has the other end any more.
+    while os.read(reading, 4096):
+        assert time.monotonic() < end
+    os.close(reading)
+
+
+def test_where_no_process_can_be_had_nothing_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> int:
+        raise BlockingIOError
+
+    before = sorted(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(os, "fork", none)
+    told = Told(each(lambda item: item))
+    assert not told.hands.give([1])
+    told.hands.end()
+    assert told.done == {} and sorted(os.listdir("/proc/self/fd")) == before
+
+
+def test_as_many_as_there_are_other_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3})
+    assert hands.most() == 0
+    told = Told(each(lambda item: item), most=hands.most())
+    assert not told.hands.give([1])
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {1, 3, 5})
+    assert hands.most() == 2
