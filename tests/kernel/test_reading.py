@@ -33,7 +33,7 @@ def link_as_decoded(raw: bytes) -> dict[str, Any]:
     message = decoded(ifinfmsg, raw)
     info = message.get_attr("IFLA_LINKINFO")
     kind = (info.get_attr("IFLA_INFO_KIND") if info else None) or ""
-    data = info.get_attr("IFLA_INFO_DATA") if info else None
+    data: Any = info.get_attr("IFLA_INFO_DATA") if info else None
     names = message.get_attr("IFLA_PROP_LIST")
     found = {
         "ifindex": message["index"],
