@@ -24,9 +24,9 @@ def decoded(kind: type[Any], raw: bytes) -> Any:
     return message
 
 
-def messages(lab: Lab, name: str, kind: int, **family: int) -> list[bytes]:
+def messages(lab: Lab, name: str, kind: int, family: int = 0) -> list[bytes]:
     with inside(lab.host.fd), Rtnetlink() as netlink:
-        return netlink.dump(name, kind, **family)
+        return netlink.dump(name, kind, family=family)
 
 
 def link_as_decoded(raw: bytes) -> dict[str, Any]:
