@@ -37,6 +37,7 @@ WRONG_ROUTE = "wrong-route"
 WRONG_RULE = "wrong-rule"
 WRONG_SYSCTL = "wrong-sysctl"
 WRONG_TOKEN = "wrong-token"
+WRONG_RATE = "wrong-rate"
 NO_RECORD = "link-without-record"
 NOT_HELD = "reservation-without-lease"
 NOT_RESERVED = "lease-without-reservation"
@@ -182,6 +183,11 @@ def _inside(
             yield difference(WRONG_SYSCTL, text)
         if autoconf.lost_token(endpoint, link, at):
             yield difference(WRONG_TOKEN, f"{link.name} lacks the token {endpoint.ip6_token}")
+    if endpoint.rate:
+        from macvnet.engine import limiting
+
+        if text := limiting.difference(endpoint, link, at):
+            yield difference(WRONG_RATE, text)
     members = election.standing(members_of(ctx.reader, endpoint.sandbox.key), at, endpoint.id)
     for decision in election.decide(members, election.defaults(at)):
         if decision.put is not None and decision.gainer == endpoint:

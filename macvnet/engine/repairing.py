@@ -235,6 +235,14 @@ def _autoconf(at: Inside, link: LinkInfo, parent: LinkInfo | None, difference: D
     autoconf.mend(network, endpoint, link, at)
 
 
+def _rate(at: Inside, link: LinkInfo, parent: LinkInfo | None, difference: Difference) -> None:
+    from macvnet.engine import limiting
+
+    del parent
+    _, endpoint = _about(difference)
+    limiting.mend(endpoint, link, at)
+
+
 def _orphan(ctx: Context, difference: Difference) -> None:
     """The link is proved once more by its alias, in the namespace it was seen in."""
     if difference.orphan is None:
@@ -267,6 +275,7 @@ MENDERS: dict[str, Callable[..., None]] = {
     checking.WRONG_RULE: _route,
     checking.WRONG_SYSCTL: _in_place(_autoconf),
     checking.WRONG_TOKEN: _in_place(_autoconf),
+    checking.WRONG_RATE: _in_place(_rate),
     checking.NO_RECORD: _orphan,
     checking.NOT_HELD: _reservations,
     checking.NOT_RESERVED: _reservations,
