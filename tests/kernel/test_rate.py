@@ -195,7 +195,7 @@ def test_kernel_without_tbf_is_told_by_its_module(lab: Lab) -> None:
     host, lacking = lab.host, "this kernel lacks the module 'sch_tbf'"
     create(host, "net", *LAN)
     container = lab.container()
-    done = host.macvnet("connect", "--rate=10mbit", "net", container.target)
+    done = host.macvnet("connect", "--rate=10mbit", "net", container.target, fork=True)
     hint = refused(done, KERNEL, "cannot limit eth0", lacking)
     assert hint == "modprobe sch_tbf"
     assert container.links() == ["lo"] and kinds(host) == []
