@@ -152,6 +152,10 @@ def _beyond(engine: Engine, network: Network, endpoints: Sequence[Endpoint]) -> 
         "Flag": network.link.flag,
         "MTU": network.link.mtu,
         "IPv6Mode": network.link.ipv6_mode,
+        "RouterRoutes": [
+            {"Destination": str(route.subnet), "Via": str(route.via or "")}
+            for route in engine.router_routes(network)
+        ],
         "HostAccess": {"Interface": network.shim, "IPv6Address": network.shim_address},
         "Exclude": engine.excluded(network),
         "Pools": [
