@@ -132,7 +132,8 @@ class Engine:
         """
         from macvnet.engine.announcing import announce_again
 
-        chosen = [self.network(term) for term in terms] or self.networks()
+        every = sorted(self.networks(), key=lambda each: each.name)
+        chosen = [self.network(term) for term in terms] or every
         return announce_again(self._ctx, chosen, containers, report, every=not terms)
 
     def network(self, term: str) -> Network:
