@@ -36,6 +36,7 @@ SCALARS = {
     "ifname": "ifname",
     "gw-priority": "gw_priority",
     "metric": "metric",
+    "rate": "rate",
 }
 NUMBERS = ("gw-priority", "metric")
 LISTS = {

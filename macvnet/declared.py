@@ -57,6 +57,7 @@ ENDPOINT_KEYS: dict[str, tuple[str, str]] = {
     "policy_routes": ("policy_routes", FLAG),
     "no_probe": ("no_probe", FLAG),
     "ip6_token": ("ip6_token", TEXT),
+    "rate": ("rate", TEXT),
 }
 REQUIRED = ("network", "container")
 

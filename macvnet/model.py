@@ -348,6 +348,7 @@ class Endpoint(NamedTuple):
     ``mac_scope`` is the parent's name under which its MAC is held; ``dead_since``
     when its sandbox was first seen dead (seconds since the epoch; 0: not seen).
     ``ip6_token`` is the lower half of the IPv6 addresses it makes itself, "" where chosen.
+    ``rate`` is what it may send, in bits per second; 0: no limit.
     """
 
     id: str
@@ -372,6 +373,7 @@ class Endpoint(NamedTuple):
     dead_since: float = 0.0
     routing: Routing = PLAIN
     ip6_token: str = ""
+    rate: int = 0
 
     def to_json(self) -> dict[str, Any]:
         data = self._asdict()
@@ -441,6 +443,7 @@ class EndpointRequest(NamedTuple):
     policy_routes: bool = False
     no_probe: bool = False
     ip6_token: str = ""
+    rate: str = ""
 
 
 class Change(NamedTuple):

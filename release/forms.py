@@ -17,7 +17,7 @@ from typing import cast
 from macvnet.addresses import IPV4, IPV6, Address
 from macvnet.drivers import ipvlan, macvlan
 from macvnet.engine import endpoint_link
-from macvnet.kernel import addressing, links, messages, nsid, rtnetlink
+from macvnet.kernel import addressing, links, messages, nsid, qdiscs, rtnetlink
 from macvnet.kernel.constants import IPVLAN_FLAGS, IPVLAN_MODES, NAME_MAX
 from macvnet.kernel.links import IFF_UP
 from macvnet.model import Endpoint, LinkOptions, LinkPlan
@@ -77,6 +77,7 @@ def _send_everything(alias: int) -> None:
         ("rtmsg", ()),
         ("nsidmsg", ()),
         ("fibmsg", ()),
+        ("tcmsg", ()),
     ):
         rtnetlink.question_all(name, 0, dict.fromkeys(attributes, NUMBER))
     for numbers in (
@@ -85,6 +86,8 @@ def _send_everything(alias: int) -> None:
         ("NETNSA_NSID", "NETNSA_TARGET_NSID"),
     ):
         nsid.message(**dict.fromkeys(numbers, NUMBER))
+    for rate in (1, 1 << 33):
+        qdiscs.limit(NUMBER, rate, 1500)
     for address in ADDRESSES:
         for prefixlen in (24, 32):
             addressing.add_address(NUMBER, NAME, address, prefixlen)

@@ -49,7 +49,8 @@ def announce(
     says, and at most arp_rate frames a second on each parent.
 
     Ends when all is sent, and prints the name of each network that was announced.
-    Containers that are gone are left out, and named.
+    Containers that are gone are left out, and named, as are addresses that a container
+    does not have any more; of one that is asked for by name that is an error.
     """
     if bool(all) == bool(network):
         raise UsageError(

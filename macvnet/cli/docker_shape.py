@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from macvnet import rates
 from macvnet.addresses import IPV4, IPV6
 from macvnet.cli.filters import shown_driver
 from macvnet.model import JOINED
@@ -151,6 +152,10 @@ def _beyond(engine: Engine, network: Network, endpoints: Sequence[Endpoint]) -> 
         "Flag": network.link.flag,
         "MTU": network.link.mtu,
         "IPv6Mode": network.link.ipv6_mode,
+        "RouterRoutes": [
+            {"Destination": str(route.subnet), "Via": str(route.via or "")}
+            for route in engine.router_routes(network)
+        ],
         "HostAccess": {"Interface": network.shim, "IPv6Address": network.shim_address},
         "Exclude": engine.excluded(network),
         "Pools": [
@@ -198,6 +203,7 @@ def _endpoint(endpoint: Endpoint, present: bool, learnt: Sequence[Learned]) -> d
         "Learned": [
             {"Address": one.cidr, "State": one.state, "ValidSeconds": one.valid} for one in learnt
         ],
+        "Rate": rates.written(endpoint.rate),
         "GwPriority": endpoint.gw_priority,
         "DefaultRoute": not endpoint.routing.no_default,
         "Metric": endpoint.routing.metric,

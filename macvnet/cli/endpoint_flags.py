@@ -53,6 +53,12 @@ def endpoint_options() -> list[click.Option]:
             default="",
             help="Suffix of the IPv6 addresses that it makes itself (-o ipv6_mode=slaac).",
         ),
+        click.Option(
+            ["--rate"],
+            metavar="RATE",
+            default="",
+            help="At most so much is sent in a second, such as 10mbit.",
+        ),
         Flag(["--no-probe"], help="Do not ask first whether another machine has the address."),
     ]
 

@@ -58,6 +58,7 @@ _ENDPOINT = {
     "--policy-routes": BOOLEAN,
     "--no-probe": BOOLEAN,
     "--ip6-token": TEXT,
+    "--rate": TEXT,
 }
 _LISTS = {"--alias": LIST, "--driver-opt": LIST, "--link-local-ip": LIST}
 _NETWORKS = {"--network": REPEATED, "--net": REPEATED}

@@ -23,6 +23,7 @@ EXAMPLE = FLAG.example
 FLAGS = (
     *("--ip", "--ip6", "--mac-address", "--ifname", "--gw-priority"),
     *("--no-default-route", "--metric", "--route", "--policy-routes", "--ip6-token"),
+    "--rate",
 )
 """The single flags, which are for one network."""
 
@@ -44,6 +45,7 @@ def request(given: dict[str, Any]) -> EndpointRequest:
         policy_routes=bool(given["policy_routes"]),
         no_probe=bool(given.get("no_probe")),
         ip6_token=given.get("ip6_token", ""),
+        rate=given.get("rate", ""),
     )
 
 

@@ -19,7 +19,8 @@ from macvnet.text import quoted
 CAUSES = (
     Cause(
         "module-missing",
-        "The kernel does not know the kind of link that is needed (operation not supported).",
+        "The kernel does not know the kind of link that is needed, or the qdisc of `--rate` "
+        "(operation not supported).",
         "The module is neither loaded nor built in, and /lib/modules has none to load.",
         "Install the package that has it, load it, or boot the kernel whose modules are there.",
     ),

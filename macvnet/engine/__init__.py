@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from macvnet.engine.repairing import Repaired
     from macvnet.engine.restoring import Report as ReportRestored
     from macvnet.engine.restoring import Restored
+    from macvnet.engine.router_routes import RouterRoute
     from macvnet.engine.scanning import Scan
     from macvnet.engine.seats import Connected
     from macvnet.engine.traffic import Watcher
@@ -131,7 +132,8 @@ class Engine:
         """
         from macvnet.engine.announcing import announce_again
 
-        chosen = [self.network(term) for term in terms] or self.networks()
+        every = sorted(self.networks(), key=lambda each: each.name)
+        chosen = [self.network(term) for term in terms] or every
         return announce_again(self._ctx, chosen, containers, report, every=not terms)
 
     def network(self, term: str) -> Network:
@@ -161,6 +163,12 @@ class Engine:
         from macvnet.engine import learning
 
         return learning.look(network, endpoints, self._ctx.boot_id, self.present)
+
+    def router_routes(self, network: Network) -> list[RouterRoute]:
+        """The routes that the LAN's router needs for a network, with what the parent has now."""
+        from macvnet.engine import router_routes
+
+        return router_routes.look(self._ctx, network)
 
     def ipam_status(self, terms: Sequence[str] = ()) -> list[PoolCounts]:
         """The pools of some networks, or of all, and how many of their addresses are what."""

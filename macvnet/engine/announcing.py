@@ -1,7 +1,9 @@
 """Announcing again: after a bond's fail-over, a switch's restart, or when a neighbour is wrong.
 
 Knows whose addresses are announced, and who is left out and why; the frames and their
-pace are ``kernel.announce``'s. Records and kernel stay as they are.
+pace are ``kernel.announce``'s. Records and kernel stay as they are, and what is told is
+what the kernel has: whoever lacks an address or has another MAC by now is not to be
+sought where the records say.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from macvnet import runtimes
-from macvnet.addresses import Address
+from macvnet.addresses import IPV6, Address
 from macvnet.drivers import driver
 from macvnet.engine import endpoint_link, lookup, parent_search, shims
 from macvnet.engine.context import Context
@@ -18,14 +20,19 @@ from macvnet.engine.joining import announcement
 from macvnet.engine.liveness import dies
 from macvnet.engine.reopening import DEAD, RETURNED, SAME, UNREACHABLE, reopened
 from macvnet.errors import Conflict, InvalidRequest, MacvnetError, NotFound
+from macvnet.kernel.addressing import RT_SCOPE_UNIVERSE, AddressInfo, all_addresses
 from macvnet.kernel.announce import Item, repeat
+from macvnet.kernel.learned import IFA_F_DEPRECATED, IFA_F_PERMANENT, IFA_F_TENTATIVE
 from macvnet.kernel.links import LinkInfo
-from macvnet.model import ACTIVE, JOINED, Endpoint, Network, SandboxId
+from macvnet.model import ACTIVE, JOINED, SLAAC, Assigned, Endpoint, Network, SandboxId
 from macvnet.records import NamedTuple
+
+UNPROVED = 0x08 | IFA_F_TENTATIVE
+"""IFA_F_DADFAILED (linux/if_addr.h): another machine has the address. Or that is not yet known."""
 
 LEFT_OUT = {
     DEAD: "its process is gone",
-    RETURNED: "it is there again, but not attached (macvnet restore)",
+    RETURNED: "it is there again, but not attached",
     UNREACHABLE: "its sandbox lives, but no process or name leads to it",
 }
 
@@ -35,6 +42,10 @@ class Announced(NamedTuple):
 
     networks: tuple[Network, ...]
     failed: tuple[tuple[Network, MacvnetError], ...]
+
+
+MEND = {RETURNED: "macvnet restore"}
+"""What to type about it."""
 
 
 class _One(NamedTuple):
@@ -55,16 +66,19 @@ def announce_again(
 ) -> Announced:
     """Announce the living endpoints of networks, all or those of some containers; and wait.
 
-    Who is left out is a note. Raises why a network cannot be announced, or what NotFound says
-    of a container that is not in it; where they are ``every`` network there is, one leaves
-    the others alone, and those that never announce anything are passed over.
+    Who is left out is a note; nothing is sent where one of ``containers`` is. Raises why a
+    network or such a container cannot be announced; where they are ``every`` network there is,
+    one leaves the others alone, and those that never announce anything are passed over.
     """
     found: list[_One] = []
     failed: list[tuple[Network, MacvnetError]] = []
     for network in networks:
         try:
-            parent = _parent(ctx, network)
+            _refuse_silent(network)
             endpoints = _meant(ctx, network, containers)
+            if not endpoints and not network.shim_address:
+                continue
+            parent = _parent(ctx, network)
         except MacvnetError as error:
             if not every:
                 raise
@@ -72,9 +86,12 @@ def announce_again(
                 failed.append((network, error))
             continue
         for endpoint in endpoints:
-            found += _of_endpoint(ctx, network, endpoint, parent)
+            found += _of_endpoint(ctx, network, endpoint, parent, named=bool(containers))
         if not containers:
             found += _of_shim(ctx, network, parent)
+    if not found and not failed:
+        whose = "any network" if every else f"network {networks[0].name}"
+        ctx.note(f"there is nothing of {whose} to announce")
     gone = repeat([one.item for one in found], rate=ctx.settings.arp_rate, report=report)
     for number in sorted(gone):
         ctx.note(f"{found[number].subject}: its link is down or gone")
@@ -82,8 +99,8 @@ def announce_again(
     return Announced(tuple(each for each in networks if each.id in sent), tuple(failed))
 
 
-def _parent(ctx: Context, network: Network) -> LinkInfo:
-    """The parent of a network whose endpoints are announced at all."""
+def _refuse_silent(network: Network) -> None:
+    """Raise why a network never announces anything, or cannot now."""
     if network.config_only or network.parent is None:
         raise InvalidRequest(
             f"{network.name!r} is a configuration network, and has no endpoints", "macvnet ls"
@@ -102,9 +119,20 @@ def _parent(ctx: Context, network: Network) -> LinkInfo:
             "com.docker.network.advertise_addr_nmsgs=0: it announces nothing",
             "announce another network, or --all",
         )
+
+
+def _parent(ctx: Context, network: Network) -> LinkInfo:
+    """The parent, where whoever is on its LAN hears what is sent."""
+    assert network.parent is not None
     parent = parent_search.search(ctx, network).link
     if parent is None:
         raise parent_search.missing(network.parent.name)
+    if not (parent.up and parent.carrier):
+        lacking = "has no carrier" if parent.up else "is down"
+        raise Conflict(
+            f"nobody would hear it: the parent {parent.name} {lacking}",
+            f"ip link set {parent.name} up" if not parent.up else f"ip link show {parent.name}",
+        )
     return parent
 
 
@@ -130,28 +158,56 @@ def _meant(ctx: Context, network: Network, containers: Sequence[str]) -> list[En
 
 
 def _of_endpoint(
-    ctx: Context, network: Network, endpoint: Endpoint, parent: LinkInfo
+    ctx: Context, network: Network, endpoint: Endpoint, parent: LinkInfo, *, named: bool
 ) -> list[_One]:
-    """What is announced of an endpoint; where nothing is, why not is a note."""
+    """What is announced of an endpoint; why something is not is a note, or raised if ``named``."""
     subject = f"{endpoint.owner} in network {network.name}"
     kind = driver(network.driver)
+
+    def without(why: str, fix: str = "") -> None:
+        if named:
+            raise Conflict(f"{subject}: {why}", fix or f"macvnet check {network.name}")
+        ctx.note(f"{subject}: {why}" + (f" ({fix})" if fix else ""))
+
     with ExitStack() as stack:
         reached = stack.enter_context(reopened(ctx, endpoint))
         if reached.fate != SAME or reached.target is None:
             fate = reached.fate
             if fate == UNREACHABLE and dies(ctx, endpoint):
                 fate = DEAD
-            ctx.note(f"{subject}: {LEFT_OUT[fate]}")
+            without(LEFT_OUT[fate], MEND.get(fate, ""))
             return []
         at = endpoint_link.inside(ctx, reached.target)
         stack.enter_context(at.netlink)
         link = endpoint_link.find(ctx, kind, endpoint, at, parent)
+        mend = f"macvnet repair {network.name}"
         if link is None:
-            name = endpoint.ifname
-            ctx.note(f"{subject}: its link {name} is missing (macvnet repair {network.name})")
+            without(f"its link {endpoint.ifname} is missing", mend)
             return []
-        item = announcement(ctx, kind, network, endpoint, parent, at)
+        if not link.up:
+            without(f"its link {link.name} is down", mend)
+            return []
+        there = [each for each in all_addresses(at.netlink) if each.ifindex == link.ifindex]
+        usable = {each.address for each in there if not each.flags & UNPROVED}
+        for lacking in (one for one in endpoint.addresses if one.address not in usable):
+            without(f"its link {link.name} lacks the address {lacking.address}", mend)
+        held = [one for one in endpoint.addresses if one.address in usable]
+        if network.link.ipv6_mode == SLAAC:
+            held += [_learned(each) for each in there if _is_learned(each)]
+        now = endpoint._replace(mac=link.mac, addresses=tuple(held))
+        item = announcement(ctx, kind, network, now, parent, at)
         return [_One(network, subject, item)] if item is not None else []
+
+
+def _is_learned(info: AddressInfo) -> bool:
+    """An IPv6 address that the link has made of a router's prefix, in use and its own."""
+    if info.address.family != IPV6 or info.scope != RT_SCOPE_UNIVERSE:
+        return False
+    return not info.flags & (UNPROVED | IFA_F_PERMANENT | IFA_F_DEPRECATED)
+
+
+def _learned(info: AddressInfo) -> Assigned:
+    return Assigned("", info.address, info.prefixlen, None, False, False)
 
 
 def _of_shim(ctx: Context, network: Network, parent: LinkInfo) -> list[_One]:

@@ -6,7 +6,15 @@ from collections.abc import Iterator, Sequence
 
 from macvnet import keys
 from macvnet.drivers import driver
-from macvnet.engine import election, endpoint_link, keeping, lookup, made_links, parent_search
+from macvnet.engine import (
+    drift,
+    election,
+    endpoint_link,
+    keeping,
+    lookup,
+    made_links,
+    parent_search,
+)
 from macvnet.engine.context import Context
 from macvnet.engine.endpoint_link import Inside
 from macvnet.engine.liveness import alive, members_of
@@ -25,6 +33,8 @@ PARENT_DOWN = "parent-down"
 LINK_MISSING = "link-missing"
 LINK_FOREIGN = "link-foreign"
 LINK_DOWN = "link-down"
+LINK_MTU = "link-mtu"
+PARENT_MTU = "parent-mtu"
 ENDPOINT_MISSING = "endpoint-link-missing"
 ENDPOINT_BACK = "target-back"
 ENDPOINT_DEAD = "target-dead"
@@ -37,6 +47,7 @@ WRONG_ROUTE = "wrong-route"
 WRONG_RULE = "wrong-rule"
 WRONG_SYSCTL = "wrong-sysctl"
 WRONG_TOKEN = "wrong-token"
+WRONG_RATE = "wrong-rate"
 NO_RECORD = "link-without-record"
 NOT_HELD = "reservation-without-lease"
 NOT_RESERVED = "lease-without-reservation"
@@ -79,15 +90,18 @@ def _network(ctx: Context, network: Network) -> Iterator[Difference]:
     if network.state != ACTIVE:
         yield Difference(UNFINISHED, subject, f"a command died while {network.state} it", network)
         return
-    parent = parent_search.search(ctx, network)
-    yield from _parent(ctx, network, parent)
-    if network.shim and parent.link is not None:
+    found = parent_search.search(ctx, network)
+    yield from _parent(ctx, network, found)
+    parent = drift.settled(ctx, found)
+    if found.link is not None and parent is not None:
+        yield from _drifted(ctx, network, found.link, parent)
+    if network.shim and parent is not None:
         from macvnet.engine import host_access
 
-        for kind, text in host_access.differences(ctx, network, parent.link):
+        for kind, text in host_access.differences(ctx, network, parent):
             yield Difference(kind, f"network {network.name}", text, network)
     for endpoint in lookup.endpoints_of_network(ctx.reader, network.id):
-        yield from _endpoint(ctx, network, endpoint, parent.link)
+        yield from _endpoint(ctx, network, endpoint, parent)
     for kept, address in keeping.unheld(ctx.reader, network):
         text = f"the address {address}, which is reserved for it, is not held"
         yield Difference(NOT_HELD, f"{kept.owner} in network {network.name}", text, network)
@@ -116,6 +130,17 @@ def _parent(ctx: Context, network: Network, found: Found) -> Iterator[Difference
         yield Difference(PARENT_RENAMED, subject, text, network)
     elif not found.link.up:
         yield Difference(PARENT_DOWN, subject, f"the parent {name} is down", network)
+
+
+def _drifted(
+    ctx: Context, network: Network, link: LinkInfo, parent: LinkInfo
+) -> Iterator[Difference]:
+    subject = f"network {network.name}"
+    if text := drift.of_made_link(link, parent):
+        yield Difference(LINK_MTU, subject, text, network)
+    text, fix = drift.below_network(ctx, network, parent)
+    if text:
+        yield Difference(PARENT_MTU, subject, text, network, fix=fix)
 
 
 def _endpoint(
@@ -182,6 +207,11 @@ def _inside(
             yield difference(WRONG_SYSCTL, text)
         if autoconf.lost_token(endpoint, link, at):
             yield difference(WRONG_TOKEN, f"{link.name} lacks the token {endpoint.ip6_token}")
+    if endpoint.rate:
+        from macvnet.engine import limiting
+
+        if text := limiting.difference(endpoint, link, at):
+            yield difference(WRONG_RATE, text)
     members = election.standing(members_of(ctx.reader, endpoint.sandbox.key), at, endpoint.id)
     for decision in election.decide(members, election.defaults(at)):
         if decision.put is not None and decision.gainer == endpoint:

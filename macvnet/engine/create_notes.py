@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from macvnet.engine import router_routes
 from macvnet.engine.parents import Prospect
-from macvnet.kernel.addressing import RT_SCOPE_UNIVERSE
 from macvnet.model import Network
 
 
@@ -35,8 +35,7 @@ def notes_for(
         return notes
     notes += _subnet_notes(network, prospect)
     if not network.internal:
-        if _routed_on_link(network):
-            notes += _router_notes(network, prospect)
+        notes += _router_notes(network, prospect)
         notes += _gateway_notes(network)
     return notes
 
@@ -76,19 +75,11 @@ def _gateway_notes(network: Network) -> list[str]:
 
 def _router_notes(network: Network, prospect: Prospect) -> list[str]:
     """Nobody answers ARP for these addresses: whoever shall reach them needs a route."""
-    notes = []
-    for pool in network.pools:
-        held = [
-            info.address
-            for info in prospect.addresses
-            if info.scope == RT_SCOPE_UNIVERSE and info.address.family == pool.family
-        ]
-        via = held[0] if held else f"an address of this host on {prospect.name}"
-        notes.append(
-            f"{pool.subnet} is reached through this host alone; the router needs: "
-            f"ip route add {pool.subnet} via {via}"
-        )
-    return notes
+    return [
+        f"{subnet} is reached through this host alone; the router needs: "
+        f"ip route add {subnet} via {via or f'an address of this host on {prospect.name}'}"
+        for subnet, via in router_routes.needed(network, prospect.addresses)
+    ]
 
 
 def _routed_on_link(network: Network) -> bool:

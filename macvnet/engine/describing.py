@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from macvnet import keys, rules
+from macvnet import keys, rates, rules
 from macvnet.addresses import IPV4, IPV6, Address, Subnet
 from macvnet.declared import NETWORK_KEYS, Declaration, Entry, pair, pairs
 from macvnet.drivers.options import ENABLE_IPV4, ENABLE_IPV6
@@ -117,6 +117,7 @@ def endpoint(of: Endpoint) -> EndpointRequest:
         routes=of.routing.routes,
         policy_routes=of.routing.policy,
         ip6_token=of.ip6_token,
+        rate=rates.written(of.rate),
     )
 
 
@@ -162,6 +163,7 @@ def endpoint_differences(there: Endpoint, wanted: EndpointRequest) -> Iterator[s
         ("route", there.routing.routes, _routes(wanted)),
         ("policy_routes", there.routing.policy, wanted.policy_routes),
         ("ip6_token", there.ip6_token, _token(wanted.ip6_token)),
+        ("rate", rates.written(there.rate) or "none", rates.spelled(wanted.rate)),
     ):
         if asked and has != asked:
             yield f"{key} is {_shown(has)}, not {_shown(asked)}"

@@ -82,9 +82,10 @@ class _Look:
         self.targets: list[Target] = []
         self.asking: list[_Asking] = []
         self.soliciting: list[tuple[Use, list[Question]]] = []
+        self.limited = False
 
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of link that the uses need."""
+        """The kinds of link and qdisc that the uses need."""
         wanted = ["macvlan"] if not self.uses else []
         for use in self.uses:
             wanted.append(driver(use.driver).NAME)
@@ -92,6 +93,8 @@ class _Look:
                 wanted.append("vlan")
             elif use.network and not use.options.parent:
                 wanted.append("dummy")
+        if self.limited:
+            wanted.append("tbf")
         return tuple(dict.fromkeys(wanted))
 
     def take(self, word: str) -> None:
@@ -134,6 +137,7 @@ class _Look:
         else:
             parent = self._observer.named(network.parent.name)
         use = observing.use_of(network, parent, endpoints)
+        self.limited = self.limited or any(each.rate for each in endpoints)
         self.uses.append(use)
         first: Question | None = None
         for endpoint in endpoints:

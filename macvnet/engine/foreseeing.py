@@ -91,6 +91,10 @@ def _step(
         from macvnet.engine import endpoint_routes
 
         made += endpoint_routes.foresee(network, endpoint, at)
+    if endpoint.rate:
+        from macvnet.engine import limiting
+
+        made += (limiting.foresee(endpoint),)
     return Connected(network, endpoint, made)
 
 

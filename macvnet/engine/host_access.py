@@ -335,6 +335,8 @@ def differences(ctx: Context, network: Network, parent: LinkInfo) -> Iterator[tu
         return
     if not shim.up:
         yield LINK_CHANGED, f"the link {shim.name} is down"
+    if shim.mtu != parent.mtu:
+        yield LINK_CHANGED, f"the link {shim.name} has the MTU {shim.mtu}, not {parent.mtu}"
     for family, key, value in shims.unquiet(shim):
         yield LINK_CHANGED, f"net.{family}.conf.{shim.name}.{key} is not {value}"
     if network.shim_address:

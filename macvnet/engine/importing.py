@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from macvnet import keys, rules, runtimes, shapes
+from macvnet import keys, rates, rules, runtimes, shapes
 from macvnet.addresses import Address
 from macvnet.drivers import driver
 from macvnet.engine import autoconf, endpoint_routes
@@ -124,6 +124,7 @@ _ENDPOINT = {
     "dead_since": float,
     "routing": _ROUTING,
     "ip6_token": str,
+    "rate": int,
 }
 _KEPT = {"id": str, "network": str, "owner": {"runtime": str, "name": str}, "addresses": [[str]]}
 _MADE = {"name": str, "kind": str, "lower_name": str, "vlan_id": int}
@@ -342,6 +343,7 @@ def _endpoint(
     try:
         _judge_routing(network, endpoint.routing)
         _judge_token(network, endpoint.ip6_token)
+        _judge_rate(endpoint.rate)
         scratch.transact(lambda tx: _record(tx, network, endpoint))
     except KeyTaken:
         raise InvalidRequest(f"{where} has what another one has too", _AGAIN) from None
@@ -366,6 +368,11 @@ def _judge_routing(network: Network, routing: Routing) -> None:
 def _judge_token(network: Network, token: str) -> None:
     if token and autoconf.judge_token(network, token) != token:
         raise InvalidRequest("its token is none that connect gives", _AGAIN)
+
+
+def _judge_rate(rate: int) -> None:
+    if not rates.is_recorded(rate):
+        raise InvalidRequest("its rate is none that connect gives", _AGAIN)
 
 
 def _made_by_file(scratch: Store, item: list[str]) -> None:

@@ -150,6 +150,10 @@ def put_in(
         from macvnet.engine import endpoint_routes
 
         made = endpoint_routes.apply(network, made, at, undo)
+    if endpoint.rate:
+        from macvnet.engine import limiting
+
+        limiting.apply(made, at)
     return made, notes
 
 

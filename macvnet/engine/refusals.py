@@ -31,15 +31,15 @@ REFUSING = {
 """Causes that the kernel refuses a link for, by the errno it does so with."""
 
 
-def missing_module(kind: str) -> MacvnetError:
-    """EOPNOTSUPP: the kernel does not know this kind of link."""
+def missing_module(kind: str, operation: str = "") -> MacvnetError:
+    """EOPNOTSUPP: the kernel does not know this kind of link, or what ``operation`` needs."""
     here = this_machine.look()
     module = modules.MODULES.get(kind, kind)
     hint = f"modprobe {module}"
     if here.modules_there and not modules.on_disk("/", here.release, kind):
         hint = machine.installation(module, here)
     return KernelRefused(
-        f"make a link of kind {kind}",
+        operation or f"make a link of kind {kind}",
         errno.EOPNOTSUPP,
         f"this kernel lacks the module {quoted(module)}",
         hint,

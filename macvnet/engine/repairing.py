@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from macvnet.drivers import driver
 from macvnet.engine import (
     checking,
+    drift,
     election,
     endpoint_link,
     host_access,
@@ -70,6 +71,7 @@ def _mender(difference: Difference) -> Callable[..., None] | None:
 REASONS = {
     checking.PARENT_MISSING: "a parent is never made",
     checking.PARENT_DOWN: "a parent is never changed",
+    checking.PARENT_MTU: "a parent is never changed",
     host_access.ROUTE_FOREIGN: "macvnet did not make it",
     host_access.UNREACHABLE: "a parent is never changed",
     checking.WRONG_MODE: "the parent has it for all its links: disconnect and connect them again",
@@ -113,6 +115,11 @@ def _set_up_made(ctx: Context, difference: Difference) -> None:
             ctx.netlink.change(links.change(link.ifindex, link.name, flags=IFF_UP))
         except NetlinkError as error:
             raise error.during(f"set {link.name} up") from None
+
+
+def _follow_lower(ctx: Context, difference: Difference) -> None:
+    if difference.network is not None:
+        drift.mend(ctx, parent_search.search(ctx, difference.network))
 
 
 def _bring_back(ctx: Context, difference: Difference) -> None:
@@ -235,6 +242,14 @@ def _autoconf(at: Inside, link: LinkInfo, parent: LinkInfo | None, difference: D
     autoconf.mend(network, endpoint, link, at)
 
 
+def _rate(at: Inside, link: LinkInfo, parent: LinkInfo | None, difference: Difference) -> None:
+    from macvnet.engine import limiting
+
+    del parent
+    _, endpoint = _about(difference)
+    limiting.mend(endpoint, link, at)
+
+
 def _orphan(ctx: Context, difference: Difference) -> None:
     """The link is proved once more by its alias, in the namespace it was seen in."""
     if difference.orphan is None:
@@ -255,6 +270,7 @@ MENDERS: dict[str, Callable[..., None]] = {
     checking.LINK_MISSING: _parent,
     checking.LINK_FOREIGN: _parent,
     checking.LINK_DOWN: _set_up_made,
+    checking.LINK_MTU: _follow_lower,
     checking.PARENT_RENAMED: _parent,
     checking.ENDPOINT_MISSING: _bring_back,
     checking.ENDPOINT_BACK: _bring_back,
@@ -267,6 +283,7 @@ MENDERS: dict[str, Callable[..., None]] = {
     checking.WRONG_RULE: _route,
     checking.WRONG_SYSCTL: _in_place(_autoconf),
     checking.WRONG_TOKEN: _in_place(_autoconf),
+    checking.WRONG_RATE: _in_place(_rate),
     checking.NO_RECORD: _orphan,
     checking.NOT_HELD: _reservations,
     checking.NOT_RESERVED: _reservations,

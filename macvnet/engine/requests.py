@@ -36,6 +36,7 @@ class Wanted(NamedTuple):
     driver_options: dict[str, str]
     routing: Routing = PLAIN
     ip6_token: str = ""
+    rate: int = 0
 
 
 def judge(network: Network, driver: Driver, request: EndpointRequest) -> Wanted:
@@ -64,7 +65,8 @@ def judge(network: Network, driver: Driver, request: EndpointRequest) -> Wanted:
         _link_local(network, text)
     sysctls = endpoint_sysctls(options.get(SYSCTLS_OPTION, ""))
     routing, token = _routing(network, request), _token(network, request.ip6_token)
-    return Wanted(request, addresses, mac, ifname, sysctls, options, routing, token)
+    rate = _rate(request.rate)
+    return Wanted(request, addresses, mac, ifname, sysctls, options, routing, token, rate)
 
 
 def _token(network: Network, text: str) -> str:
@@ -73,6 +75,14 @@ def _token(network: Network, text: str) -> str:
     from macvnet.engine import autoconf
 
     return autoconf.judge_token(network, text)
+
+
+def _rate(text: str) -> int:
+    if not text:
+        return 0
+    from macvnet import rates
+
+    return rates.parse(text)
 
 
 def _routing(network: Network, request: EndpointRequest) -> Routing:

@@ -112,6 +112,7 @@ class Reservation:
             if self.parent and self.driver.exclusive(network.link)
             else "",
             ip6_token=self.wanted.ip6_token,
+            rate=self.wanted.rate,
         )
         remember(tx, endpoint)
         return network, endpoint

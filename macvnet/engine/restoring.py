@@ -135,6 +135,10 @@ def _foreseen(kind: str, network: Network, endpoint: Endpoint | None) -> Iterato
             from macvnet.engine.foreseeing import made_itself
 
             yield made_itself(endpoint)
+        if endpoint.rate:
+            from macvnet.engine import limiting
+
+            yield limiting.foresee(endpoint)
     elif kind == checking.ENDPOINT_DEAD:
         yield from removals(network, endpoint)
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from macvnet import chance, keys
 from macvnet.addresses import Address
 from macvnet.digest import sha256
-from macvnet.engine import lookup, made_links
+from macvnet.engine import drift, lookup, made_links
 from macvnet.engine.context import Context
 from macvnet.engine.parents import link_local, uppers_of
 from macvnet.errors import Conflict, KernelRefused
@@ -103,7 +103,7 @@ def ensure(ctx: Context, network: Network, parent: LinkInfo) -> LinkInfo | None:
         return None
     found = made_links.find(ctx, made)
     if found is not None and made.ifindex and found.lower == parent.ifindex:
-        _mend(ctx, found)
+        _mend(ctx, found, parent)
         return found
     if made.boot_id == ctx.boot_id:
         # Begun by a command that died, or on a parent that is another one now.
@@ -120,7 +120,8 @@ def ensure(ctx: Context, network: Network, parent: LinkInfo) -> LinkInfo | None:
     return made_links.make(ctx, again)
 
 
-def _mend(ctx: Context, link: LinkInfo) -> None:
+def _mend(ctx: Context, link: LinkInfo, parent: LinkInfo) -> None:
+    drift.follow(ctx, link, parent)
     for family, key, value in unquiet(link):
         sysctl.write(family, link.name, key, value, ctx.netlink.tell)
     if not link.up:

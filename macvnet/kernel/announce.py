@@ -89,12 +89,25 @@ def repeat(
     """Announce all items, and return when all is sent; the numbers of those that could not be.
 
     ``rate`` as for ``announce``. ``report`` is told how many frames of how many have been
-    dealt with. The items' namespaces may be closed already.
+    dealt with. The items' namespaces may be closed already. PermissionDenied without CAP_NET_RAW.
     """
     frames = schedule(items, rate)
+    if frames:
+        _ensure_permitted()
     sender = _Sender([_places(item) for item in items])
     _pace(sender, frames, time.monotonic(), lambda done: report(done, len(frames)))
+    report(len(frames), len(frames))
     return frozenset(sender.gone)
+
+
+def _ensure_permitted() -> None:
+    """PermissionDenied where no frame can be sent from here at all."""
+    try:
+        sockets.socket(sockets.AF_PACKET, sockets.SOCK_RAW | sockets.SOCK_CLOEXEC, 0).close()
+    except PermissionError:
+        from macvnet.surroundings import machine
+
+        raise machine.not_permitted("CAP_NET_RAW", "to send frames") from None
 
 
 def schedule(items: Sequence[Item], rate: int) -> list[Due]:

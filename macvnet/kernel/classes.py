@@ -192,7 +192,31 @@ class nsidmsg(_NsidMessage):  # type: ignore[misc]  # pyroute2 is untyped
     )
 
 
-__all__ = ["LIGHT", "encode", "fibmsg", "ifaddrmsg", "ifinfmsg", "nsidmsg", "rtmsg"]
+__all__ = ["LIGHT", "encode", "fibmsg", "ifaddrmsg", "ifinfmsg", "nsidmsg", "rtmsg", "tcmsg"]
+
+
+def tcmsg() -> Any:
+    """A message about a qdisc; of a tbf's options it knows all.
+
+    Its package has a module for every kind there is, and is loaded when one is needed.
+    """
+    from pyroute2.netlink.rtnl.tcmsg import sched_tbf
+    from pyroute2.netlink.rtnl.tcmsg import tcmsg as message
+
+    class Options(sched_tbf.options):  # type: ignore[misc]  # pyroute2 is untyped
+        nla_map = (
+            *sched_tbf.options.nla_map,
+            ("TCA_TBF_RATE64", "uint64"),
+            ("TCA_TBF_PRATE64", "uint64"),
+            ("TCA_TBF_BURST", "uint32"),
+        )
+
+    class Message(message):  # type: ignore[misc]  # pyroute2 is untyped
+        @staticmethod
+        def get_options(*_: Any, **__: Any) -> Any:
+            return Options
+
+    return Message()
 
 
 def encode(message: Any, kind: int = 0, flags: int = 0, sequence: int = 0) -> bytes:

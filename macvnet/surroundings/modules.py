@@ -1,4 +1,4 @@
-"""Which kinds of link the kernel can have, told without asking it to load anything.
+"""Which kinds of link and qdisc the kernel can have, told without asking it to load anything.
 
 A module is loaded (/sys/module), built in (modules.builtin, or its functions are
 among the kernel's symbols) or on the disk (modules.dep). Where none of these can
@@ -11,14 +11,21 @@ import os
 
 from macvnet.surroundings import text_of
 
-MODULES = {"vlan": "8021q", "macvlan": "macvlan", "ipvlan": "ipvlan", "dummy": "dummy"}
-"""The module that brings a kind of link."""
+MODULES = {
+    "vlan": "8021q",
+    "macvlan": "macvlan",
+    "ipvlan": "ipvlan",
+    "dummy": "dummy",
+    "tbf": "sch_tbf",
+}
+"""The module that brings a kind of link, or of qdisc."""
 
 SYMBOLS = {
     "vlan": b" register_vlan_dev",
     "macvlan": b" macvlan_link_register",
     "ipvlan": b" ipvlan_link_register",
     "dummy": b" dummy_xmit",
+    "tbf": b" tbf_init",
 }
 """A function that only that module has."""
 

@@ -19,6 +19,7 @@ from macvnet.engine.overview import UP, Branch, Carried, Leaf
 from macvnet.engine.planning import Plan
 from macvnet.engine.repairing import Repaired
 from macvnet.engine.restoring import Made, Restored
+from macvnet.engine.router_routes import RouterRoute
 from macvnet.engine.scanning import Stranger
 from macvnet.engine.traffic import Counted, Look
 from macvnet.engine.watching import Report
@@ -298,6 +299,11 @@ class FakeEngine:
 
     def learned(self, of: Network, endpoints: Sequence[Endpoint]) -> dict[str, tuple[Learned, ...]]:
         return self.learnt
+
+    def router_routes(self, of: Network) -> list[RouterRoute]:
+        if of.link.mode != "l3":
+            return []
+        return [RouterRoute(pool.subnet, pool.gateway) for pool in of.pools]
 
     def excluded(self, of: Network) -> list[str]:
         return ["192.0.2.130"]

@@ -127,7 +127,8 @@ def test_connect_and_disconnect_are_silent(macvnet: Macvnet, engine: FakeEngine)
     flags = "--ip 192.0.2.9 --ip6 2001:db8::9 --mac-address 4a:00:00:00:00:01 --ifname wan0"
     lists = (
         "--gw-priority -5 --no-default-route --metric 70 --route 10.0.0.0/8=192.0.2.1 "
-        "--alias a,b --alias c --driver-opt x=1,y=2 --link-local-ip 169.254.1.1 --ip6-token ::9"
+        "--alias a,b --alias c --driver-opt x=1,y=2 --link-local-ip 169.254.1.1 --ip6-token ::9 "
+        "--rate 10mbit"
     )
     said = macvnet("connect", *flags.split(), "lan", "netns:web", *lists.split())
     assert said == Said(0, "", "")
@@ -151,6 +152,7 @@ def test_connect_and_disconnect_are_silent(macvnet: Macvnet, engine: FakeEngine)
                 metric=70,
                 routes=("10.0.0.0/8=192.0.2.1",),
                 ip6_token="::9",
+                rate="10mbit",
             ),
             False,
         ),

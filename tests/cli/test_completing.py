@@ -132,7 +132,7 @@ FREE_TEXT = {
     "--subnet", "--gateway", "--ip-range", "--aux-address", "--exclude", "--label", "--ipam-opt",
     "--mac-address", "--ifname", "--gw-priority", "--alias", "--link-local-ip", "--name", "--dns",
     "--metric", "--route", "--since", "--tail", "--wait", "--grace", "--interval", "--count",
-    "--range", "--ip6-token",
+    "--range", "--ip6-token", "--rate",
 }  # fmt: skip
 OWN_NAMES = {("create", "network")}
 

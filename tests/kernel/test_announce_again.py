@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 
 import pytest
 
-from tests.kernel.steps import LAN, create, join, notes, refused
-from tests.lab import Frame, Lab
+from tests.kernel.steps import LAN, ON_ETH0, create, join, notes, refused, wait_until
+from tests.kernel.test_progress import watched
+from tests.lab import Frame, Lab, Named, executable
 from tests.lab.capture import Capture
 
-NOT_FOUND, REQUEST = 4, 3
+REQUEST, NOT_FOUND, CONFLICT, PERMISSION, PARTLY = 3, 4, 5, 7, 13
 DUAL = (*LAN[:2], "--subnet=2001:db8:86::/64", *LAN[2:])
 PACE = ("-o", "com.docker.network.advertise_addr_ms=100")
 COUNT = "com.docker.network.advertise_addr_nmsgs"
@@ -87,24 +89,98 @@ def test_living_endpoints_are_announced_again_from_inside(
     other.close()
     done = host.macvnet("announce", "net").checked()
     assert sorted(notes(done)) == [
-        "netns:web in network net: its link is down or gone",
+        "netns:web in network net: its link eth0 is down (macvnet repair net)",
         f"pid:{pid} in network net: its process is gone",
     ]
     assert done.lines == ["net"]
+    # One that was asked for is not left out.
+    done = host.macvnet("announce", "net", web.target)
+    assert refused(done, CONFLICT, "its link eth0 is down") == "macvnet repair net"
     web.ip("link", "del", "eth0")
     done = host.macvnet("announce", "net").checked()
     assert any("eth0 is missing (macvnet repair net)" in note for note in notes(done))
 
 
-def test_at_most_arp_rate_frames_a_second_leave_on_a_parent(lab: Lab) -> None:
-    """Switches with ARP inspection shut a port at about 15 a second."""
-    create(lab.host, "net", *LAN, *PACE)
-    for number in range(5):
-        join(lab.host, lab.named(f"c{number}"), "net")
+def test_what_is_told_is_what_the_kernel_has(make_lab: Callable[..., Lab]) -> None:
+    """Somebody took an address away, maybe to another machine; somebody changed the MAC."""
+    lab = make_lab(host=())
+    host, web, other = lab.host, lab.named("web"), lab.named("other")
+    create(host, "net", *DUAL, *PACE)
+    first, second = join(host, web, "net"), join(host, other, "net")
+    quiet(lab)
+    web.ip("addr", "del", f"{first.ip}/24", "dev", "eth0")
+    mac = "02:00:5e:00:53:77"
+    other.ip("link", "set", "eth0", "address", mac)
+    with lab.router.capture(keep=announced) as wire:
+        done = host.macvnet("announce", "net").checked()
+        wire.wait_for(announced, count=9)
+    lacking = f"its link eth0 lacks the address {first.ip}"
+    assert notes(done) == [f"netns:web in network net: {lacking} (macvnet repair net)"]
+    expected = [(first.mac, first.ip6), (mac, second.ip), (mac, second.ip6)]
+    assert told(wire) == sorted(expected * 3, key=str)
+    refused(host.macvnet("announce", "net", web.target, fork=True), CONFLICT, lacking)
+
+    # Nobody is there to hear it, and nobody there to be heard.
+    lab.switch.cable(host, plugged=False)
+    done = host.macvnet("announce", "net", fork=True)
+    assert refused(done, CONFLICT, "the parent eth0 has no carrier") == "ip link show eth0"
+    done = host.macvnet("announce", "--all", fork=True)
+    assert (done.status, done.lines) == (PARTLY, []) and "network net: nobody" in done.stderr
+    host.macvnet("disconnect", "--all", "net", fork=True).checked()
+    for words, whose in ((("net",), "network net"), (("--all",), "any network")):
+        done = host.macvnet("announce", *words, fork=True).checked()
+        assert (done.lines, notes(done)) == ([], [f"there is nothing of {whose} to announce"])
+
+
+def test_addresses_of_the_router_s_prefix_are_announced_too(lab: Lab) -> None:
+    create(lab.host, "six", *ON_ETH0, "--ipv4=false", "-o", "ipv6_mode=slaac", *PACE)
+    web = lab.named("web")
+    joined = join(lab.host, web, "six", "--ip6-token=::5")
+    with lab.router.advertising("2001:db8:7::/64"):
+        assert wait_until(lambda: learned(web) == ["2001:db8:7::5"], 10)
     quiet(lab)
     with lab.router.capture(keep=announced) as wire:
-        lab.host.macvnet("announce", "net").checked()
+        lab.host.macvnet("announce", "six").checked()
+        wire.wait_for(announced, count=3)
+    assert told(wire) == [(joined.mac, "2001:db8:7::5")] * 3
+
+
+def learned(target: Named) -> list[str]:
+    """Its addresses of a router's prefix, proved to be its own."""
+    return [
+        info["local"]
+        for info in target.address_info()
+        if info.get("dynamic") and info["scope"] == "global" and not info.get("tentative")
+    ]
+
+
+def test_without_the_right_to_send_it_is_refused(lab: Lab) -> None:
+    create(lab.host, "net", *LAN, *PACE)
+    web = lab.named("web")
+    join(lab.host, web, "net")
+    dropped = ("setpriv", "--inh-caps", "-all", "--bounding-set", "-net_raw")
+    done = lab.host.run(*dropped, executable(), "announce", "net")
+    refused(done, PERMISSION, "CAP_NET_RAW", "to send frames")
+
+
+def test_at_most_arp_rate_frames_a_second_leave_on_a_parent(lab: Lab) -> None:
+    """Of all its networks and both families; switches with ARP inspection shut a port at 15."""
+    create(lab.host, "net", *DUAL, *PACE)
+    create(lab.host, "more", "--subnet=10.9.0.0/24", *ON_ETH0, "-o", "share_parent=1", *PACE)
+    for number in range(2):
+        join(lab.host, lab.named(f"c{number}"), "net")
+    join(lab.host, lab.named("c2"), "more")
+    quiet(lab)
+    env = {**os.environ, **lab.host.env, "TERM": "xterm", "COLUMNS": "80"}
+    command = [*lab.host.enter, executable(), "announce", "--all"]
+    with lab.router.capture(keep=announced) as wire:
+        with watched(command, env) as terminal:
+            # Longer than a second: a bar, which is gone when the results are told.
+            for text in ("announcing", "/15", "\x1b[2K", "more", "net"):
+                terminal.expect(text, 30)
         wire.wait_for(announced, count=15)
+    assert len(wire.frames) == 15
+    assert {frame.unsolicited_na for frame in wire} == {True, False}
     times = [frame.time for frame in wire]
     assert all(times[at + 10] - times[at] >= 0.95 for at in range(5))
 
@@ -122,4 +198,5 @@ def test_ipvlan_l2_is_announced_by_the_parent_and_l3_not_at_all(lab: Lab) -> Non
     lab.host.macvnet("rm", "l2").checked()
     create(lab.host, "l3", "-d", "ipvlan", *LAN, "-o", "ipvlan_mode=l3")
     refused(lab.host.macvnet("announce", "l3"), REQUEST, "no ARP in ipvlan mode l3")
-    assert lab.host.macvnet("announce", "--all").checked().lines == []
+    done = lab.host.macvnet("announce", "--all", fork=True).checked()
+    assert (done.lines, notes(done)) == ([], ["there is nothing of any network to announce"])

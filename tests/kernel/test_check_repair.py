@@ -205,6 +205,66 @@ def test_parent_with_a_larger_mtu_is_followed(lab: Lab, web: Named) -> None:
     assert web.link()["mtu"] == 1500
 
 
+def test_parent_with_a_mtu_below_the_network_s_is_told_and_left(lab: Lab) -> None:
+    """Endpoints have what the parent has; those that come could not be made at all."""
+    host, web = lab.host, lab.named("web")
+    create(host, "net", *LAN, "-o", "mtu=1450")
+    join(host, web, "net")
+    host.ip("link", "set", "eth0", "mtu", "1400")
+    done = host.macvnet("check")
+    said = "network net: the parent eth0 has the MTU 1400, below the network's 1450"
+    assert done.lines == [f"{said} (ip link set eth0 mtu 1450)"]
+    assert left(host, "parent-mtu") == "a parent is never changed"
+    assert host.link()["mtu"] == web.link()["mtu"] == 1400
+    host.ip("link", "set", "eth0", "mtu", "1500")
+    assert kinds(host) == ["wrong-mtu"]
+    mended(host)
+    assert web.link()["mtu"] == 1450
+
+
+def test_shim_of_host_access_follows_the_parent_s_mtu(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab(host=("172.16.86.5/24",))
+    host, web = lab.host, lab.named("web")
+    create(host, "net", *LAN, "--host-access")
+    join(host, web, "net")
+    host.batch("link set eth0 mtu 1400", "link set eth0 mtu 1500")
+    (shim,) = (name for name in host.links() if name.startswith("mvh-"))
+    assert host.link(shim)["mtu"] == web.link()["mtu"] == 1400
+    assert kinds(host) == ["host-link-changed", "wrong-mtu"]
+    mended(host)
+    assert host.link(shim)["mtu"] == web.link()["mtu"] == 1500
+
+
+@pytest.mark.needs("vlan", "ipvlan")
+def test_mtu_of_a_made_sub_interface_and_of_ipvlan_is_put_back(lab: Lab) -> None:
+    """A VLAN's is lowered and not raised; the kernel gives ipvlan the parent's either way."""
+    host, web = lab.host, lab.named("web")
+    create(host, "net", *on_vlan(50))
+    create(host, "ip", "-d", "ipvlan", *LAN, "-o", "mtu=1300")
+    join(host, web, "net")
+    join(host, web, "ip")
+    host.batch("link set eth0 mtu 1400", "link set eth0 mtu 1450")
+    assert [host.link("eth0.50")["mtu"], web.link()["mtu"], web.link("eth1")["mtu"]] == [
+        1400, 1400, 1450,
+    ]  # fmt: skip
+    assert sorted(kinds(host)) == ["link-mtu", "wrong-mtu", "wrong-mtu"]
+    mended(host)
+    assert [host.link("eth0.50")["mtu"], web.link()["mtu"], web.link("eth1")["mtu"]] == [
+        1450, 1450, 1300,
+    ]  # fmt: skip
+
+    # One that macvnet did not make may have what it likes.
+    host.macvnet("detach", web.target, fork=True).checked()
+    host.macvnet("rm", "net", "ip", fork=True).checked()
+    host.batch("link add link eth0 name eth0.60 type vlan id 60", "link set eth0.60 mtu 1400 up")
+    create(host, "net", *on_vlan(60), "-o", "mtu=1400")
+    join(host, web, "net")
+    assert host.macvnet("check", fork=True).checked().lines == []
+    host.ip("link", "set", "eth0.60", "mtu", "1300")
+    [line] = host.macvnet("check", fork=True).lines
+    assert line.endswith("below the network's 1400 (ip link set eth0.60 mtu 1400)")
+
+
 @pytest.mark.needs("vlan", "dummy")
 def test_links_that_macvnet_made_on_the_host_are_made_again(lab: Lab) -> None:
     route_vlans(lab, 50)

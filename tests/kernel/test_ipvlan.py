@@ -105,6 +105,12 @@ def test_l3_routes_on_link_between_subnets_and_to_the_lan(lab: Lab, mode: str) -
         assert "gateway" not in four and (four["dev"], four["scope"]) == ("eth0", "link")
         assert "gateway" not in six and six["metric"] == 1024
     (shown,) = lab.host.macvnet("inspect", "net").json()
+    needed = [f"{one['Destination']} {one['Via']}" for one in shown["Macvnet"]["RouterRoutes"]]
+    assert needed == [
+        "192.168.210.0/24 172.16.86.250",
+        "192.168.212.0/24 172.16.86.250",
+        "2001:db8:210::/64 ",
+    ]
     assert shown["IPAM"]["Config"][0]["Gateway"] == "192.168.210.254"
     with lab.switch.capture(lab.switch.port(lab.host)) as cable:
         assert one.ping("192.168.212.10") and one.ping(reached.ip6)

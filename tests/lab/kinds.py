@@ -1,7 +1,7 @@
-"""Which kinds of link this kernel has, found by making one of each.
+"""Which kinds of link and qdisc this kernel has, found by making one of each.
 
-Versions and configuration files lie; a kind is there if a link of it can be
-made in a throw-away namespace.
+Versions and configuration files lie; a kind is there if one of it can be made in
+a throw-away namespace.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ KINDS: dict[str, str] = {
     "dummy": "ip link add probe type dummy",
     "bond": "ip link add probe type bond",
     "vrf": "ip link add probe type vrf table 77",
+    "tbf": "tc qdisc add dev lower root tbf rate 1mbit burst 16k limit 32k",
 }
-MODULES = {"vlan": "8021q", "bond": "bonding"}
+MODULES = {"vlan": "8021q", "bond": "bonding", "tbf": "sch_tbf"}
 
 
 @functools.cache
 def available() -> frozenset[str]:
     """The kinds of KINDS that the running kernel can make."""
     script = "ip link add lower type veth peer name lower2;" + ";".join(
-        f"{command} && echo {kind} && ip link del probe" for kind, command in KINDS.items()
+        f"{command} && echo {kind} && ip link del probe 2>/dev/null"
+        for kind, command in KINDS.items()
     )
     done = subprocess.run(
         ["unshare", "--net", "sh", "-c", script], capture_output=True, text=True, check=False

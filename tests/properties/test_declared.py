@@ -84,6 +84,7 @@ ENTRIES = st.builds(
         routes=LISTS,
         policy_routes=st.booleans(),
         ip6_token=st.just("") | LAST.map("::{:x}".format),
+        rate=st.sampled_from(["", "10mbit", "1.5GBPS"]),
     ),
 )
 
@@ -197,7 +198,7 @@ def record(tx: Transaction, number: int, request: CreateRequest, count: int) -> 
         remember(tx, Endpoint(
             f"{number}{place}".rjust(64, "0"), network.id, "", JOINED, owner,
             SandboxId("boot", place), None, f"eth{number}", 1, "02:00:00:00:00:01", assigned, place,
-            gw_priority=place - 1, explicit_mac=place == 1,
+            gw_priority=place - 1, explicit_mac=place == 1, rate=place * 1_500_000,
             routing=Routing(place == 1, place, ("10.0.0.0/8=192.0.2.1",) * (place % 2), place > 1),
         ))  # fmt: skip
 

@@ -95,7 +95,7 @@ PLAIN = [
     ["attach", "4242", "--format", "json", "--ip6=2001:db8::9", "--state-dir", "/x"],
     ["detach", "--network=lan", "4242"],
     ["connect", "lan", "netns:web", "--alias", "a,b", "--alias=c", "--gw-priority", "-3"],
-    ["connect", "lan", "netns:web", "--ip6-token", "::5"],
+    ["connect", "lan", "netns:web", "--ip6-token", "::5", "--rate=10mbit"],
     ["disconnect", "-f", "lan", "netns:web", "--verbose"],
     ["disconnect", "--force=false", "--", "lan", "-odd"],
 ]

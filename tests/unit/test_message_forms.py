@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from macvnet.addresses import IPV4, IPV6, WIDTH, Address
-from macvnet.kernel import addressing, classes, links, messages, nsid, rtnetlink
+from macvnet.kernel import addressing, classes, links, messages, nsid, qdiscs, rtnetlink
 from macvnet.kernel.addressing import RouteInfo
 from macvnet.model import LinkPlan
 from release import forms
@@ -46,7 +46,7 @@ def same(make: Callable[[], Any]) -> None:
         patch.setattr(messages, "prepared", lambda key: None)
         first, second = make(), make()
     with pytest.MonkeyPatch.context() as patch:
-        for module in (addressing, links, nsid, rtnetlink):
+        for module in (addressing, links, nsid, qdiscs, rtnetlink):
             patch.setattr(module, "formed", straight)
         expected = make()
     assert made_beforehand == first == second == expected
@@ -109,6 +109,12 @@ def test_routes(
     )
     same(lambda: addressing.add_route(route, "x"))
     same(lambda: addressing.delete_route(route, "x"))
+
+
+@settings(max_examples=150, deadline=None)
+@given(numbers, st.integers(1000, 1 << 37), st.integers(68, 65535), st.booleans())
+def test_limits(index: int, rate: int, mtu: int, anew: bool) -> None:
+    same(lambda: qdiscs.limit(index, rate, mtu, anew=anew))
 
 
 def test_value_that_does_not_fit_is_refused() -> None:
