@@ -15,7 +15,7 @@ from macvnet.engine import election
 from macvnet.engine.context import Context
 from macvnet.engine.endpoint_link import Inside, inside
 from macvnet.engine.undo import Undo
-from macvnet.errors import Conflict, InvalidRequest, KernelRefused
+from macvnet.errors import Conflict, InvalidRequest
 from macvnet.kernel import addressing, policy
 from macvnet.kernel.addressing import IPV6_METRIC, ROUTE_PROTOCOL, RT_SCOPE_UNIVERSE, RouteInfo
 from macvnet.kernel.policy import RuleInfo
@@ -234,12 +234,10 @@ def _change(at: Inside, request: Request, what: str) -> None:
                 f"{at.target.owner} has another route in the place of {what}",
                 f"{at.target.enter} ip route".strip(),
             ) from None
-        hint = ""
+        hint = f"macvnet doctor {at.target.owner}"
         if error.errno in (errno.EAFNOSUPPORT, errno.EOPNOTSUPP):
             hint = "the kernel has no policy routing (IP_MULTIPLE_TABLES): leave it out"
-        raise KernelRefused(
-            f"make {what} in {at.target.owner}", error.errno, error.text, hint=hint
-        ) from None
+        raise error.during(f"make {what} in {at.target.owner}", hint) from None
 
 
 def remove(endpoint: Endpoint, at: Inside) -> None:
@@ -253,9 +251,8 @@ def remove(endpoint: Endpoint, at: Inside) -> None:
             at.netlink.change(policy.delete_rule(rule))
         except NetlinkError as error:
             if error.errno not in (errno.ENOENT, errno.ESRCH):
-                raise KernelRefused(
-                    f"remove the rule {rule.words} in {at.target.owner}", error.errno, error.text
-                ) from None
+                what = f"remove the rule {rule.words} in {at.target.owner}"
+                raise error.during(what, f"{at.target.enter} ip rule".strip()) from None
 
 
 def clear(ctx: Context, endpoint: Endpoint) -> None:

@@ -184,4 +184,4 @@ def remove(ctx: Context, route: RouteInfo, shim: LinkInfo) -> None:
 
 def _refused(verb: str, route: RouteInfo, shim: LinkInfo, error: NetlinkError) -> KernelRefused:
     what = f"{verb} the route {route.words} dev {shim.name} on the host"
-    return KernelRefused(what, error.errno, error.text)
+    return error.during(what, f"ip route show dev {shim.name}")

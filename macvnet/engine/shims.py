@@ -7,6 +7,7 @@ made link. Knows how it is found, made and removed; routes are ``host_routes``'.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 
 from macvnet import chance, keys
@@ -15,7 +16,7 @@ from macvnet.digest import sha256
 from macvnet.engine import drift, lookup, made_links
 from macvnet.engine.context import Context
 from macvnet.engine.parents import link_local, uppers_of
-from macvnet.errors import Conflict, KernelRefused
+from macvnet.errors import Conflict
 from macvnet.kernel import addressing, links, sysctl
 from macvnet.kernel.addressing import ROUTE_PROTOCOL
 from macvnet.kernel.constants import NAME_MAX
@@ -128,7 +129,7 @@ def _mend(ctx: Context, link: LinkInfo, parent: LinkInfo) -> None:
         try:
             ctx.netlink.change(links.change(link.ifindex, link.name, flags=IFF_UP))
         except NetlinkError as error:
-            raise KernelRefused(f"set {link.name} up", error.errno, error.text) from None
+            raise error.during(f"set {link.name} up", _ask(link)) from None
 
 
 def unquiet(link: LinkInfo) -> list[tuple[str, str, str]]:
@@ -150,9 +151,7 @@ def address(ctx: Context, link: LinkInfo, wanted: Sequence[Address]) -> None:
             if each not in present:
                 ctx.netlink.change(addressing.add_address(link.ifindex, link.name, each, 128))
     except NetlinkError as error:
-        raise KernelRefused(
-            f"put an address on {link.name}", error.errno, error.text, hint=""
-        ) from None
+        raise error.during(f"put an address on {link.name}", _ask(link)) from None
 
 
 def unaddress(ctx: Context, link: LinkInfo, gone: Address, *, last: bool) -> None:
@@ -161,9 +160,8 @@ def unaddress(ctx: Context, link: LinkInfo, gone: Address, *, last: bool) -> Non
         try:
             ctx.netlink.change(addressing.delete_address(link.ifindex, link.name, gone, 128))
         except NetlinkError as error:
-            raise KernelRefused(
-                f"take an address off {link.name}", error.errno, error.text
-            ) from None
+            if error.errno not in (errno.ENODEV, errno.EADDRNOTAVAIL):
+                raise error.during(f"take an address off {link.name}", _ask(link)) from None
     if last:
         sysctl.write("ipv6", link.name, "disable_ipv6", "1", ctx.netlink.tell)
 
@@ -188,8 +186,14 @@ def unmake(ctx: Context, link: LinkInfo, own: Sequence[Address]) -> str:
     try:
         ctx.netlink.change(links.delete(link.ifindex, link.name))
     except NetlinkError as error:
-        raise KernelRefused(f"remove the link {link.name}", error.errno, error.text) from None
+        if error.errno != errno.ENODEV:
+            raise error.during(f"remove the link {link.name}", _ask(link)) from None
     return ""
+
+
+def _ask(link: LinkInfo) -> str:
+    """What to type for how a shim is now."""
+    return f"ip -d address show {link.name}"
 
 
 def _used_by(ctx: Context, link: LinkInfo, own: Sequence[Address]) -> str:
