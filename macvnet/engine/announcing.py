@@ -215,11 +215,14 @@ def _of_shim(ctx: Context, network: Network, parent: LinkInfo) -> list[_One]:
     shim = shims.find(ctx, network) if network.shim_address else None
     if shim is None or not shims.is_user(ctx.reader, network):
         return []
+    own = Address.parse(network.shim_address)
+    if not shims.has(ctx, shim, own):
+        return []  # another machine may have it
     item = Item(
         namespace=ctx.namespace,
         ifindex=shim.ifindex,
         mac=shim.mac,
-        addresses=(Address.parse(network.shim_address),),
+        addresses=(own,),
         parent=parent.name,
         count=network.link.announce_count,
         interval=network.link.announce_interval,

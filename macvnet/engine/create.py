@@ -32,13 +32,13 @@ def create(ctx: Context, request: CreateRequest, *, dry_run: bool = False) -> Cr
         foreseen = draft(ctx, request)
         return Created(foreseen.network, _changes(foreseen))
     store = ctx.store
-    with ctx.structure_lock():
-        _clear_namesake(ctx, request.name)
-        drafted = draft(ctx, request)
-        if drafted.driver is not None:
-            _require_kind(ctx, drafted.driver.NAME)
-        network = drafted.network
-        with Undo(ctx.note) as undo:
+    with Undo(ctx.note) as undo:
+        with ctx.structure_lock():
+            _clear_namesake(ctx, request.name)
+            drafted = draft(ctx, request)
+            if drafted.driver is not None:
+                _require_kind(ctx, drafted.driver.NAME)
+            network = drafted.network
             undo.push(f"network {network.name}", lambda: _withdraw(ctx, network.id))
             store.transact(lambda tx: _record(ctx, tx, drafted), durable=False)
             if drafted.plans:
@@ -47,13 +47,15 @@ def create(ctx: Context, request: CreateRequest, *, dry_run: bool = False) -> Cr
             if request.host_access:
                 active = _with_host_access(ctx, active)
             store.transact(lambda tx: tx.put(keys.network(network.id), active.to_json()))
+        if request.host_access:
+            active = _make_host_access(ctx, active)
     for note in notes_for(active, drafted.prospect, drafted.sharers):
         ctx.note(note)
     return Created(active, _changes(drafted._replace(network=active)))
 
 
 def _with_host_access(ctx: Context, network: Network) -> Network:
-    """The network with host access, which has been recorded and made."""
+    """The network with host access, which has been recorded."""
     from macvnet.engine import host_access
 
     parent = links.by_index(ctx.netlink, network.parent.ifindex) if network.parent else None
@@ -61,6 +63,15 @@ def _with_host_access(ctx: Context, network: Network) -> Network:
         raise Conflict(f"the parent of {network.name!r} has just vanished", "try again")
     recorded = host_access.begin(ctx, network, parent)
     return network._replace(shim=recorded.shim, shim_address=recorded.shim_address)
+
+
+def _make_host_access(ctx: Context, network: Network) -> Network:
+    """The network as it is recorded when its host access is there."""
+    from macvnet.engine import host_access
+
+    host_access.make(ctx, network.id)
+    ctx.store.sync()
+    return lookup.network(ctx.store, network.id)
 
 
 def _clear_namesake(ctx: Context, name: str) -> None:
@@ -72,9 +83,10 @@ def _clear_namesake(ctx: Context, name: str) -> None:
 
 
 def _withdraw(ctx: Context, network_id: str) -> None:
-    record = ctx.store.get(keys.network(network_id))
-    if record is not None:
-        remove_locked(ctx, Network.from_json(record))
+    with ctx.structure_lock():
+        record = ctx.store.get(keys.network(network_id))
+        if record is not None:
+            remove_locked(ctx, Network.from_json(record))
 
 
 def _require_kind(ctx: Context, kind: str) -> None:

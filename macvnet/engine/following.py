@@ -338,3 +338,5 @@ def host_access_of(
                 yield Act(
                     "route", "", network.name, addresses=held, link=network.shim, reason=reason
                 )
+        if done.refusal is not None:
+            yield Act("fail", reason=f"network {network.name}: {done.refusal.message}")

@@ -15,6 +15,7 @@ from macvnet.addresses import IPV4, Address
 from macvnet.drivers import Driver, driver
 from macvnet.engine import (
     host_access_foreseen,
+    host_asking,
     host_routes,
     lookup,
     made_links,
@@ -22,9 +23,10 @@ from macvnet.engine import (
     shims,
 )
 from macvnet.engine.context import Context
+from macvnet.engine.host_asking import Question
 from macvnet.engine.liveness import alive
 from macvnet.engine.undo import Undo
-from macvnet.errors import Conflict, InvalidRequest, NotFound
+from macvnet.errors import Conflict, InvalidRequest, MacvnetError, NotFound
 from macvnet.ipam import host_lease
 from macvnet.ipam.segment import lease_holder
 from macvnet.kernel import addressing, sysctl
@@ -35,6 +37,8 @@ from macvnet.records import NamedTuple
 from macvnet.store import Transaction
 
 MODE = "bridge"
+ROUNDS = 10
+"""Addresses that are tried for the host, one after the other (RFC 5227, MAX_CONFLICTS)."""
 LINK_MISSING = "host-link-missing"
 LINK_CHANGED = "host-link-changed"
 ADDRESS_MISSING = "host-address-missing"
@@ -86,21 +90,26 @@ def enable(ctx: Context, term: str, *, dry_run: bool = False) -> tuple[Change, .
         parent = _judged(ctx, network)
         return host_access_foreseen.enabling(ctx, network, parent)
     ctx.claim()
-    with ctx.structure_lock():
-        network = lookup.network(ctx.store, network.id)
-        if network.shim and not shims.is_user(ctx.store, network):
-            end(ctx, network.id)
+    with Undo(ctx.note) as undo:
+        with ctx.structure_lock():
             network = lookup.network(ctx.store, network.id)
-        if network.shim:
-            ctx.note(f"network {network.name!r} has host access already")
-            _settle(ctx, network)
-            return ()
-        parent = _judged(ctx, network)
-        with Undo(ctx.note) as undo:
-            undo.push(f"host access of {network.name}", lambda: end(ctx, network.id))
-            begin(ctx, network, parent)
-            ctx.store.sync()
+            if network.shim and not shims.is_user(ctx.store, network):
+                end(ctx, network.id)
+                network = lookup.network(ctx.store, network.id)
+            if network.shim:
+                ctx.note(f"network {network.name!r} has host access already")
+            else:
+                parent = _judged(ctx, network)
+                undo.push(f"host access of {network.name}", lambda: _withdraw(ctx, network.id))
+                begin(ctx, network, parent)
+        make(ctx, network.id)
+        ctx.store.sync()
     return ()
+
+
+def _withdraw(ctx: Context, network_id: str) -> None:
+    with ctx.structure_lock():
+        end(ctx, network_id)
 
 
 def disable(ctx: Context, term: str, *, dry_run: bool = False) -> tuple[Change, ...]:
@@ -137,12 +146,9 @@ def _judged(ctx: Context, network: Network) -> LinkInfo:
 
 
 def begin(ctx: Context, network: Network, parent: LinkInfo) -> Network:
-    """Record host access and make it; the network as recorded then. Needs the structure lock.
-
-    What fails leaves a record, for ``end``.
-    """
+    """Record host access, for ``make``; the network as recorded. Needs the structure lock."""
     made = shims.intended(ctx, ctx.store, parent, network.id)
-    avoid = {info.address for info in addressing.all_addresses(ctx.netlink)}
+    avoid = _avoided(ctx)
 
     def write(tx: Transaction) -> Network:
         record = tx.get(keys.network(network.id))
@@ -156,13 +162,17 @@ def begin(ctx: Context, network: Network, parent: LinkInfo) -> Network:
         return now
 
     recorded = ctx.store.transact(write, durable=False)
-    _settle(ctx, recorded)
     if sysctl.read("ipv4", "all", "arp_ignore") not in (None, "0"):
         ctx.note(
             "net.ipv4.conf.all.arp_ignore keeps the host from answering its containers: they will "
             "not find it (sysctl -w net.ipv4.conf.all.arp_ignore=0)"
         )
     return recorded
+
+
+def _avoided(ctx: Context) -> set[Address]:
+    """What the host itself has is not given out by choice."""
+    return {info.address for info in addressing.all_addresses(ctx.netlink)}
 
 
 def end(ctx: Context, network_id: str) -> None:
@@ -210,33 +220,75 @@ def end(ctx: Context, network_id: str) -> None:
 
 
 class Settled(NamedTuple):
-    """What had to be done: whether the link was made, and the addresses that routes lead to."""
+    """What had to be done: whether the link was made, and the addresses that routes lead to.
+
+    ``question`` is what has to be asked before the rest can be done; ``refusal`` why
+    the host's own IPv6 address is left out, and ``mac`` who has it.
+    """
 
     link: bool = False
     made: tuple[Address, ...] = ()
     removed: tuple[Address, ...] = ()
+    question: Question | None = None
+    refusal: MacvnetError | None = None
+    mac: str = ""
+
+
+def make(ctx: Context, network_id: str) -> None:
+    """Make what is recorded. The host gets another IPv6 address where one is taken."""
+    for _ in range(ROUNDS):
+        done = _follow(ctx, network_id)
+        if done.refusal is None:
+            return
+        if done.question is None or not done.mac:
+            raise done.refusal
+        with ctx.structure_lock():
+            host_asking.move(ctx, done.question, done.mac, _avoided(ctx))
+    raise Conflict(
+        f"{ROUNDS} addresses one after the other are used on the LAN by other machines",
+        "-o probe=off, if it is a router that answers for all of them",
+    )
 
 
 def follow(ctx: Context, network: Network) -> Settled:
     """Make again what a network's host access lacks: after a boot, or when addresses have changed.
 
-    Nothing is done where the parent is missing.
+    Nothing is done where the parent is missing. An IPv6 address that another machine
+    has by now is left out.
     """
-    if not network.shim:
-        return Settled()
+    return _follow(ctx, network.id) if network.shim else Settled()
+
+
+def _follow(ctx: Context, network_id: str) -> Settled:
+    """Before the host's IPv6 address is put on the shim the LAN is asked, and no lock is held."""
+    first = _locked(ctx, network_id, None)
+    if first.question is None:
+        return first
+    try:
+        mac = host_asking.holder(ctx, first.question)
+    except MacvnetError as error:
+        return first._replace(refusal=error)
+    if mac:
+        return first._replace(refusal=host_asking.refusal(first.question, mac), mac=mac)
+    then = _locked(ctx, network_id, first.question.address)
+    return Settled(first.link or then.link, first.made + then.made, first.removed + then.removed)
+
+
+def _locked(ctx: Context, network_id: str, free: Address | None) -> Settled:
+    """Settle what is recorded now."""
     with ctx.structure_lock():
-        record = ctx.store.get(keys.network(network.id))
-        now = Network.from_json(record) if record is not None else network
-        if record is None or not now.shim:
+        record = ctx.store.get(keys.network(network_id))
+        network = Network.from_json(record) if record is not None else None
+        if network is None or not network.shim:
             return Settled()
-        if not shims.is_user(ctx.store, now):
-            end(ctx, now.id)
+        if not shims.is_user(ctx.store, network):
+            end(ctx, network_id)
             return Settled()
-        return _settle(ctx, now)
+        return _settle(ctx, network, free)
 
 
-def _settle(ctx: Context, network: Network) -> Settled:
-    """Make what is missing, remove what is too much."""
+def _settle(ctx: Context, network: Network, free: Address | None) -> Settled:
+    """Make what is missing, remove what is too much. ``free``: what nobody else has, as asked."""
     parent = parent_search.search(ctx, network).link
     if parent is None:
         return Settled()
@@ -244,8 +296,14 @@ def _settle(ctx: Context, network: Network) -> Settled:
     shim = shims.ensure(ctx, network, parent)
     if shim is None:
         return Settled()
+    question = None
     if network.shim_address:
-        shims.address(ctx, shim, [Address.parse(network.shim_address)])
+        own = Address.parse(network.shim_address)
+        sure = own == free or shims.has(ctx, shim, own)
+        if not sure and host_asking.needed(ctx, network, parent):
+            question = Question(network, own, shim, parent)
+        else:
+            shims.address(ctx, shim, [own])
     routes = _look(ctx, network, parent, shim, _coming(ctx, network))
     for route in routes.left:
         host_routes.remove(ctx, route, shim)
@@ -253,11 +311,10 @@ def _settle(ctx: Context, network: Network) -> Settled:
         host_routes.add(ctx, route, shim)
     for route in routes.foreign:
         ctx.note_once(f"the host has {host_routes.foreign(route)}, which stays")
-    for address in routes.unreachable:
-        ctx.note_once(host_routes.unreachable(network, parent.name, address))
-    return Settled(
-        before is None or before.ifindex != shim.ifindex, _ends(routes.missing), _ends(routes.left)
-    )
+    for text in routes.unreachable:
+        ctx.note_once(text)
+    made = before is None or before.ifindex != shim.ifindex
+    return Settled(made, _ends(routes.missing), _ends(routes.left), question)
 
 
 def _ends(routes: Sequence[RouteInfo]) -> tuple[Address, ...]:
@@ -277,7 +334,7 @@ class Routes:
         self.missing: list[RouteInfo] = []
         self.left: list[RouteInfo] = []
         self.foreign: list[RouteInfo] = []
-        self.unreachable: list[Address] = []
+        self.unreachable: list[str] = []
 
 
 def _look(
@@ -291,11 +348,15 @@ def _look(
     present = addressing.all_routes(ctx.netlink)
     at = {(each.destination, each.prefixlen, each.metric): each for each in present}
     found = Routes()
+    reaching = host_routes.reaching(network, addressing.all_addresses(ctx.netlink), shim.ifindex)
     for endpoint in endpoints:
         for assigned in endpoint.addresses:
-            route = host_routes.wanted(network, assigned, shim.ifindex, own)
+            route = host_routes.wanted(reaching, assigned, shim.ifindex, own)
             if route is None:
-                found.unreachable.append(assigned.address)
+                text = host_routes.unreachable(network, parent.name, assigned.address)
+                # One for a subnet, however many endpoints there are in it.
+                if assigned.address.family == IPV4 and text not in found.unreachable:
+                    found.unreachable.append(text)
                 continue
             there = at.get((route.destination, route.prefixlen, route.metric))
             if there is None:
@@ -341,7 +402,7 @@ def differences(ctx: Context, network: Network, parent: LinkInfo) -> Iterator[tu
         yield LINK_CHANGED, f"net.{family}.conf.{shim.name}.{key} is not {value}"
     if network.shim_address:
         address = Address.parse(network.shim_address)
-        if address not in shims.addresses_on(ctx, shim):
+        if not shims.has(ctx, shim, address):
             yield ADDRESS_MISSING, f"the link {shim.name} lacks the host's address {address}"
     joined = [e for e in lookup.endpoints_of_network(ctx.reader, network.id) if e.state == JOINED]
     routes = _look(ctx, network, parent, shim, [each for each in joined if alive(ctx, each)])
@@ -354,5 +415,5 @@ def differences(ctx: Context, network: Network, parent: LinkInfo) -> Iterator[tu
             yield ROUTE_LEFT, f"the host has a route {route.words} dev {shim.name} to nobody"
     for route in routes.foreign:
         yield ROUTE_FOREIGN, f"the host has {host_routes.foreign(route)}"
-    for address in routes.unreachable:
-        yield UNREACHABLE, host_routes.unreachable(network, parent.name, address)
+    for text in routes.unreachable:
+        yield UNREACHABLE, text

@@ -84,9 +84,11 @@ def put(ctx: Context, network: Network, endpoint: Endpoint, parent: LinkInfo) ->
     shim = shims.ready(ctx, network, parent) if network.shim else None
     if shim is None:
         return
-    own = host_addresses(ctx, parent.ifindex)
+    every = addressing.all_addresses(ctx.netlink)
+    own = of_host(every, parent.ifindex)
+    reaches = reaching(network, every, shim.ifindex)
     for assigned in endpoint.addresses:
-        route = wanted(network, assigned, shim.ifindex, own)
+        route = wanted(reaches, assigned, shim.ifindex, own)
         if route is None:
             ctx.note_once(unreachable(network, parent.name, assigned.address))
         else:
@@ -96,11 +98,25 @@ def put(ctx: Context, network: Network, endpoint: Endpoint, parent: LinkInfo) ->
         drop(ctx, network, endpoint)
 
 
+def reaching(network: Network, every: Iterable[AddressInfo], shim: int) -> Network:
+    """The network without the host's IPv6 address, where the shim has not got that (yet).
+
+    Whoever puts it there makes the routes too, which the kernel takes from nobody before.
+    """
+    held = {str(info.address) for info in every if info.ifindex == shim}
+    return network if network.shim_address in held else network._replace(shim_address="")
+
+
 def unreachable(network: Network, parent: str, address: Address) -> str:
-    """That there is no route to an address, and why."""
-    pool = next((pool for pool in network.pools if pool.subnet.holds(address)), None)
-    where = f" in {pool.subnet}" if pool else ""
-    return f"the parent {parent} has no address{where}, so the host does not reach {address}"
+    """That there is no route to an address and to its neighbours, and why."""
+    subnet = next((pool.subnet for pool in network.pools if pool.subnet.holds(address)), address)
+    if address.family == IPV4:
+        why = f"the parent {parent} has no address in {subnet}"
+        return f"{why}, so the host does not reach the containers in it"
+    return (
+        f"the link {network.shim} lacks the host's address, so the host does not reach the "
+        f"containers in {subnet}"
+    )
 
 
 def add(ctx: Context, route: RouteInfo, shim: LinkInfo) -> None:

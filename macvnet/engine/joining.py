@@ -20,7 +20,7 @@ from macvnet.kernel import addressing, links
 from macvnet.kernel.addressing import ROUTE_PROTOCOL, RouteInfo
 from macvnet.kernel.announce import Item
 from macvnet.kernel.links import LinkInfo
-from macvnet.model import AUTO, JOINED, OFF, PLAIN, Endpoint, Network, Parent
+from macvnet.model import AUTO, JOINED, OFF, PLAIN, Endpoint, LinkOptions, Network, Parent
 from macvnet.records import NamedTuple
 from macvnet.store import Transaction
 
@@ -61,21 +61,23 @@ def probes(ctx: Context, plan: Joining) -> bool:
 
     "auto": where the parent is a real link, and not something between namespaces.
     """
-    link = plan.network.link
-    if link.probe == OFF or plan.driver.announces_from_parent(link) is None:
-        return False
     if not (plan.endpoint.addresses or plan.endpoint.link_local):
         return False
-    if link.probe == AUTO and plan.parent.kind in UNREAL_KINDS:
+    return asks(ctx, plan.network.link, plan.driver, plan.parent)
+
+
+def asks(ctx: Context, link: LinkOptions, kind: Driver, parent: LinkInfo) -> bool:
+    """The same for any address of a network with these options, on ``parent``."""
+    if link.probe == OFF or kind.announces_from_parent(link) is None:
+        return False
+    if link.probe == AUTO and parent.kind in UNREAL_KINDS:
         return False
     from macvnet.engine import probing
 
-    if link.probe == AUTO and not probing.is_real(ctx, plan.parent):
+    if link.probe == AUTO and not probing.is_real(ctx, parent):
         return False
-    if not plan.parent.carrier:
-        ctx.note_once(
-            f"nobody was asked whether an address is taken: {plan.parent.name} has no carrier"
-        )
+    if not parent.carrier:
+        ctx.note_once(f"nobody was asked whether an address is taken: {parent.name} has no carrier")
         return False
     return True
 

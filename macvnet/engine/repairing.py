@@ -105,7 +105,12 @@ def _parent(ctx: Context, difference: Difference) -> None:
 
 def _host_access(ctx: Context, difference: Difference) -> None:
     if difference.network is not None:
-        host_access.follow(ctx, difference.network)
+        refusal = host_access.follow(ctx, difference.network).refusal
+        if refusal is not None:
+            if difference.kind == host_access.ADDRESS_MISSING:
+                raise refusal
+            # What this difference is about has been mended all the same.
+            ctx.note_once(refusal.message)
 
 
 def _set_up_made(ctx: Context, difference: Difference) -> None:

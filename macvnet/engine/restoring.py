@@ -237,8 +237,11 @@ class _Run:
         if network.shim:
             from macvnet.engine import host_access
 
-            if host_access.follow(self.ctx, network).link:
+            done = host_access.follow(self.ctx, network)
+            if done.link:
                 self.made.append(Made(network.name, network.shim))
+            if done.refusal is not None:
+                raise done.refusal
 
     def _endpoint(self, network: Network, endpoint: Endpoint, parent: LinkInfo) -> None:
         if endpoint.state != JOINED:

@@ -175,6 +175,11 @@ def addresses_on(ctx: Context, link: LinkInfo) -> list[Address]:
     ]
 
 
+def has(ctx: Context, link: LinkInfo, address: Address) -> bool:
+    """Whether the host has an address on the shim."""
+    return address in addresses_on(ctx, link)
+
+
 def unmake(ctx: Context, link: LinkInfo, own: Sequence[Address]) -> str:
     """Remove a shim that no network uses any more; why it stays, or "" if it is gone.
 

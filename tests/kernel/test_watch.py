@@ -87,7 +87,7 @@ def test_host_access_follows_the_parent_s_address_and_its_own_link(
     joined = join(host, web, "net")
     with Watch(host, tmp_path, env=NOWHERE) as watch:
         host.ip("addr", "del", "172.16.86.250/24", "dev", "eth0")
-        watch.wait_for("note", reason=f"the host does not reach {joined.ip}")
+        watch.wait_for("note", reason="the host does not reach the containers in it")
         host.add_address("172.16.86.251/24")
         made = watch.wait_for("route", reason="made")
         assert made["addresses"] == joined.ip and made["link"] == "mvh-eth0"
