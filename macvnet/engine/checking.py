@@ -96,9 +96,9 @@ def _network(ctx: Context, network: Network) -> Iterator[Difference]:
     if found.link is not None and parent is not None:
         yield from _drifted(ctx, network, found.link, parent)
     if network.shim and parent is not None:
-        from macvnet.engine import host_access
+        from macvnet.engine import host_differences
 
-        for kind, text in host_access.differences(ctx, network, parent):
+        for kind, text in host_differences.differences(ctx, network, parent):
             yield Difference(kind, f"network {network.name}", text, network)
     for endpoint in lookup.endpoints_of_network(ctx.reader, network.id):
         yield from _endpoint(ctx, network, endpoint, parent)

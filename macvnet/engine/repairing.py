@@ -11,6 +11,7 @@ from macvnet.engine import (
     election,
     endpoint_link,
     host_access,
+    host_differences,
     keeping,
     lookup,
     parent_search,
@@ -72,8 +73,8 @@ REASONS = {
     checking.PARENT_MISSING: "a parent is never made",
     checking.PARENT_DOWN: "a parent is never changed",
     checking.PARENT_MTU: "a parent is never changed",
-    host_access.ROUTE_FOREIGN: "macvnet did not make it",
-    host_access.UNREACHABLE: "a parent is never changed",
+    host_differences.ROUTE_FOREIGN: "macvnet did not make it",
+    host_differences.UNREACHABLE: "a parent is never changed",
     checking.WRONG_MODE: "the parent has it for all its links: disconnect and connect them again",
 }
 
@@ -107,7 +108,7 @@ def _host_access(ctx: Context, difference: Difference) -> None:
     if difference.network is not None:
         refusal = host_access.follow(ctx, difference.network).refusal
         if refusal is not None:
-            if difference.kind == host_access.ADDRESS_MISSING:
+            if difference.kind == host_differences.ADDRESS_MISSING:
                 raise refusal
             # What this difference is about has been mended all the same.
             ctx.note_once(refusal.message)
@@ -292,5 +293,5 @@ MENDERS: dict[str, Callable[..., None]] = {
     checking.NO_RECORD: _orphan,
     checking.NOT_HELD: _reservations,
     checking.NOT_RESERVED: _reservations,
-    **dict.fromkeys(host_access.MENDED, _host_access),
+    **dict.fromkeys(host_differences.MENDED, _host_access),
 }

@@ -17,7 +17,7 @@ from macvnet.engine import checking, endpoint_link, lookup, parent_search
 from macvnet.engine.collecting import see_death
 from macvnet.engine.context import Context
 from macvnet.engine.disconnect import removals
-from macvnet.engine.host_access import LINK_MISSING as HOST_LINK_MISSING
+from macvnet.engine.host_differences import LINK_MISSING as HOST_LINK_MISSING
 from macvnet.engine.joining import Joining, probes
 from macvnet.engine.liveness import alive, roll_back, settle
 from macvnet.engine.parts import most_at_once

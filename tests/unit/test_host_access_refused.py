@@ -12,7 +12,7 @@ import pytest
 from macvnet.addresses import Address
 from macvnet.engine import endpoint_routes, host_routes, shims
 from macvnet.errors import MEANINGS, KernelRefused
-from macvnet.kernel import addressing, links, policy
+from macvnet.kernel import addressing, links, policy, sysctl
 from macvnet.kernel.addressing import AddressInfo, RouteInfo
 from macvnet.kernel.links import IFF_UP, LinkInfo
 from macvnet.kernel.rtnetlink import NetlinkError
@@ -53,7 +53,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(addressing, "delete_route", lambda *_: None)
     monkeypatch.setattr(links, "all_links", lambda _: [])
     monkeypatch.setattr(policy, "all_rules", lambda *_: [RULE])
-    monkeypatch.setattr(shims.sysctl, "write", lambda *_: True)
+    monkeypatch.setattr(sysctl, "write", lambda *_: True)
 
 
 def at(number: int) -> Any:
@@ -67,7 +67,7 @@ def ruled() -> Any:
     """An endpoint that has the rule's address."""
     held = endpoint(network("lan"))
     [first, *_] = held.addresses
-    return held._replace(addresses=(first._replace(address=RULE.source),))
+    return held._replace(addresses=(first._replace(address=Address.parse("192.0.2.10")),))
 
 
 REFUSED: list[tuple[Callable[[Any, int], object], str]] = [
