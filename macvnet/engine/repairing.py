@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from functools import partial
 
 from macvnet.drivers import driver
 from macvnet.engine import (
@@ -20,15 +23,23 @@ from macvnet.engine.checking import Difference
 from macvnet.engine.context import Context
 from macvnet.engine.endpoint_link import Inside
 from macvnet.engine.liveness import members_of, roll_back, settle
+from macvnet.engine.parts import most_at_once
 from macvnet.engine.remove import clear_abandoned
 from macvnet.engine.reopening import reopened
-from macvnet.engine.returning import bring_back
+from macvnet.engine.returning import Coming, bring_back_many
+from macvnet.engine.undo import apart
 from macvnet.errors import MacvnetError
 from macvnet.kernel import addressing, links, nsid
+from macvnet.kernel.frames import WINDOW_SECONDS
 from macvnet.kernel.links import IFF_UP, LinkInfo
 from macvnet.kernel.rtnetlink import NetlinkError, Request
 from macvnet.model import PLAIN, Endpoint, Network
 from macvnet.records import NamedTuple
+
+RETURNING_KINDS = (checking.ENDPOINT_MISSING, checking.ENDPOINT_BACK)
+"""Endpoints that come back, all of them at once."""
+ROUNDS = 3
+"""Looks at most: what a dead command had begun hides what is wrong with it besides."""
 
 
 class Repaired(NamedTuple):
@@ -40,23 +51,69 @@ class Repaired(NamedTuple):
 
 def repair(ctx: Context, networks: Sequence[Network] | None, *, dry_run: bool) -> Repaired:
     """Mend what is safe to mend; ``dry_run`` only tells the two kinds apart."""
-    if not dry_run:
-        ctx.claim()
+    if dry_run:
+        return _sorted((one, _unmended(one)) for one in checking.check(ctx, networks))
+    ctx.claim()
+    outcomes: list[tuple[Difference, str]] = []
+    seen: set[tuple[str, str, str]] = set()
+    for _ in range(ROUNDS):
+        found = [one for one in checking.check(ctx, networks) if _told(one) not in seen]
+        seen |= set(map(_told, found))
+        outcomes += _mend(ctx, found)
+        if not any(one.kind == checking.UNFINISHED for one in found):
+            break
+        if networks is not None:
+            now = (lookup.known(ctx.store, network.id) for network in networks)
+            networks = [network for network in now if network is not None]
+    return _sorted(outcomes)
+
+
+def _told(difference: Difference) -> tuple[str, str, str]:
+    return difference.kind, difference.subject, difference.text
+
+
+def _sorted(outcomes: Iterable[tuple[Difference, str]]) -> Repaired:
+    """Apart what is mended (without a reason) and what is left."""
     mended: list[Difference] = []
     left: list[tuple[Difference, str]] = []
-    for difference in checking.check(ctx, networks):
-        mend = _mender(difference)
-        if mend is None:
-            left.append((difference, REASONS.get(difference.kind, "macvnet does not touch it")))
-            continue
-        try:
-            if not dry_run:
-                mend(ctx, difference)
-        except MacvnetError as error:
-            left.append((difference, error.message))
+    for difference, reason in outcomes:
+        if reason:
+            left.append((difference, reason))
         else:
             mended.append(difference)
     return Repaired(tuple(mended), tuple(left))
+
+
+def _unmended(difference: Difference) -> str:
+    """Why nobody mends it, or "" for what is mended."""
+    if difference.kind in RETURNING_KINDS or _mender(difference) is not None:
+        return ""
+    return REASONS.get(difference.kind, "macvnet does not touch it")
+
+
+def _mend(ctx: Context, found: Sequence[Difference]) -> list[tuple[Difference, str]]:
+    """Mend each; for those that are left there is a reason."""
+    reasons = list(map(_unmended, found))
+    gone = [n for n, difference in enumerate(found) if difference.kind in RETURNING_KINDS]
+    for number, difference in enumerate(found):
+        mend = _mender(difference)
+        if mend is not None:
+            try:
+                mend(ctx, difference)
+            except MacvnetError as error:
+                reasons[number] = error.message
+    # Last, when what they hang on is there. The default route goes by the order of joining.
+    gone.sort(key=lambda number: _about(found[number])[1].sequence)
+    most = most_at_once() if gone else 1
+    for begin in range(0, len(gone), most):
+        if begin:
+            # The rate is that of the parent, whatever part a frame belongs to.
+            time.sleep(WINDOW_SECONDS)
+        some = gone[begin : begin + most]
+        told = _bring_back(ctx, [found[number] for number in some])
+        for number, refusal in zip(some, told, strict=True):
+            reasons[number] = refusal.message if refusal is not None else ""
+    return list(zip(found, reasons, strict=True))
 
 
 def _mender(difference: Difference) -> Callable[..., None] | None:
@@ -128,11 +185,21 @@ def _follow_lower(ctx: Context, difference: Difference) -> None:
         drift.mend(ctx, parent_search.search(ctx, difference.network))
 
 
-def _bring_back(ctx: Context, difference: Difference) -> None:
-    network, endpoint = _about(difference)
-    with reopened(ctx, endpoint) as found:
-        if found.target is not None:
-            bring_back(ctx, network, endpoint, found.target)
+def _bring_back(ctx: Context, differences: Sequence[Difference]) -> list[MacvnetError | None]:
+    """Make the links of endpoints again. The LAN is asked for all of their addresses at once."""
+    outcomes: dict[int, MacvnetError | bool] = {}
+    coming: dict[int, Coming] = {}
+    with ExitStack() as stack:
+        for number, difference in enumerate(differences):
+            network, endpoint = _about(difference)
+            with apart(partial(outcomes.__setitem__, number)):
+                found = stack.enter_context(reopened(ctx, endpoint))
+                if found.target is not None:
+                    coming[number] = Coming(network, endpoint, found.target)
+        done = bring_back_many(ctx, list(coming.values()))
+        outcomes.update(zip(coming, done, strict=True))
+    told = (outcomes.get(number) for number in range(len(differences)))
+    return [one if isinstance(one, MacvnetError) else None for one in told]
 
 
 def _free(ctx: Context, difference: Difference) -> None:
@@ -278,8 +345,6 @@ MENDERS: dict[str, Callable[..., None]] = {
     checking.LINK_DOWN: _set_up_made,
     checking.LINK_MTU: _follow_lower,
     checking.PARENT_RENAMED: _parent,
-    checking.ENDPOINT_MISSING: _bring_back,
-    checking.ENDPOINT_BACK: _bring_back,
     checking.ENDPOINT_DEAD: _free,
     checking.WRONG_MAC: _in_place(_mac),
     checking.WRONG_MTU: _in_place(_mtu),

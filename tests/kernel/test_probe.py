@@ -18,7 +18,7 @@ from tests.lab.stranger import ANSWER, PROBE, Stranger
 DUAL = (*LAN, "--subnet=fd00:9::/64", "--gateway=fd00:9::1", "-o", "probe=on")
 FIRST, SECOND, THIRD = "172.16.86.2", "172.16.86.3", "172.16.86.4"
 FIRST6, SECOND6 = "fd00:9::2", "fd00:9::3"
-PARTLY = 13
+DIFFERENCES, PARTLY = 11, 13
 TV = "02:00:5e:00:53:77"
 
 
@@ -254,3 +254,37 @@ def test_restore_asks_for_all_addresses_at_once(lab: Lab) -> None:
     assert asked == [*addresses, *silent, *silent]
     assert lab.host.macvnet("restore").checked().lines == [f"netns:ns3 in network lan {THIRD}/24"]
     assert not list((lab.state_dir / "locks").glob("lent-*"))
+
+
+def test_repair_asks_for_all_addresses_at_once_also_after_a_killed_restore(lab: Lab) -> None:
+    """What a dead command had begun is ended, and brought back in the same run."""
+    create(lab.host, "lan", *LAN, "-o", "probe=on", "-o", "probe_ms=500")
+    lab.config.write_text("arp_rate = 1000\n")
+    targets = [lab.named() for _ in range(4)]
+    batch = lab.folder / "batch"
+    batch.write_text("".join(f"{one.target} --no-probe\n" for one in targets))
+    lab.host.macvnet("connect", "--batch", str(batch), "lan").checked()
+    held = [one.addresses() for one in targets]
+    for one in targets:
+        one.ip("link", "del", "eth0")
+    with lab.router.capture() as wire:
+        killed = lab.host.start(executable(), "restore")
+        wire.wait_for(probe_of(SECOND))
+        killed.kill()
+        killed.wait(30)
+    with lab.router.capture() as wire, Stranger(lab.external().fd, THIRD, mac=TV):
+        done = lab.host.macvnet("repair")
+    addresses = [one[0].partition("/")[0] for one in held]
+    silent = [address for address in addresses if address != THIRD]
+    asked = [f.arp_tpa for f in wire if f.arp_op == 1 and f.arp_spa == "0.0.0.0" and f.src != TV]
+    assert asked == [*addresses, *silent, *silent]
+    assert done.status == DIFFERENCES
+    unfinished = [line for line in done.lines if "its endpoint is returning" in line]
+    mended = [line for line in done.lines if "its link eth0 is missing" in line]
+    assert len(unfinished) == len(mended) == 4 and len(done.lines) == 8
+    [left] = [line for line in mended if line.startswith("left")]
+    assert THIRD in left and TV in left and "netns:ns3" in left
+    assert targets[2].links() == ["lo"]
+    lab.host.macvnet("repair").checked()
+    assert [one.addresses() for one in targets] == held
+    assert lab.host.macvnet("check").checked().lines == []
