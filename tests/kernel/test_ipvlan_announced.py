@@ -58,9 +58,9 @@ def test_announcing_ends_with_the_endpoint(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("mode", ["l3", "l3s"])
-def test_l3_announces_nothing(lab: Lab, mode: str) -> None:
+def test_l3_asks_and_announces_nothing(lab: Lab, mode: str) -> None:
     """There is no ARP in these modes; nor does anything of macvnet stay behind to send it."""
-    create(lab.host, "net", *DUAL, "-o", f"ipvlan_mode={mode}")
+    create(lab.host, "net", *DUAL, "-o", f"ipvlan_mode={mode}", "-o", "probe=on")
     with lab.router.capture() as wire:
         joined = join(lab.host, lab.container(), "net")
         time.sleep(1.5)

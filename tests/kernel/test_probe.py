@@ -14,6 +14,7 @@ from tests.kernel.steps import CONFLICT, LAN, create, join, notes, refused
 from tests.lab import Frame, Lab
 from tests.lab.command import executable
 from tests.lab.stranger import ANSWER, PROBE, Stranger
+from tests.lab.watching import NOWHERE, Watch
 
 DUAL = (*LAN, "--subnet=fd00:9::/64", "--gateway=fd00:9::1", "-o", "probe=on")
 FIRST, SECOND, THIRD = "172.16.86.2", "172.16.86.3", "172.16.86.4"
@@ -199,14 +200,18 @@ def test_a_batch_asks_for_all_at_once_and_others_do_not_wait(lab: Lab) -> None:
     assert taken(lab) == []
 
 
-def test_restore_leaves_a_taken_address_to_who_has_it(lab: Lab) -> None:
+def test_restore_and_watch_leave_a_taken_address_to_who_has_it(lab: Lab, tmp_path: Path) -> None:
     create(lab.host, "lan", *LAN, "-o", "probe=on")
     target = lab.named()
     join(lab.host, target, "lan")
     target.ip("link", "del", "eth0")
     with Stranger(lab.external().fd, FIRST, mac=TV):
         done = lab.host.macvnet("restore")
+        with Watch(lab.host, tmp_path, env=NOWHERE, ready=False) as watch:
+            told = watch.wait_for("fail", reason=f"{target.target} in network lan")
+            watch.wait_for("ready")
     assert done.status == PARTLY and FIRST in done.stderr and TV in done.stderr
+    assert FIRST in told["reason"] and f"with the MAC {TV}" in told["reason"]
     assert target.links() == ["lo"]
     lab.host.macvnet("restore").checked()
     assert target.addresses() == [f"{FIRST}/24"]
