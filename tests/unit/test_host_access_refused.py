@@ -71,7 +71,7 @@ def ruled() -> Any:
 
 
 REFUSED: list[tuple[Callable[[Any, int], object], str]] = [
-    (lambda ctx, _: shims._mend(ctx, SHIM), "set mvh-eth0 up"),
+    (lambda ctx, _: shims._mend(ctx, SHIM, SHIM._replace(ifindex=2)), "set mvh-eth0 up"),
     (
         lambda ctx, _: shims.address(ctx, SHIM, [Address.parse("2001:db8::9")]),
         "put an address on mvh-eth0",
