@@ -50,7 +50,8 @@ def announce(
 
     Ends when all is sent, and prints the name of each network that was announced.
     Containers that are gone are left out, and named, as are addresses that a container
-    does not have any more; of one that is asked for by name that is an error.
+    does not have any more. Where one that was asked for by name has nothing left, that
+    is an error.
     """
     if bool(all) == bool(network):
         raise UsageError(

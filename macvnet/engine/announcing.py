@@ -24,7 +24,7 @@ from macvnet.kernel.addressing import RT_SCOPE_UNIVERSE, AddressInfo, all_addres
 from macvnet.kernel.announce import Item, repeat
 from macvnet.kernel.learned import IFA_F_DEPRECATED, IFA_F_PERMANENT, IFA_F_TENTATIVE
 from macvnet.kernel.links import LinkInfo
-from macvnet.model import ACTIVE, JOINED, SLAAC, Assigned, Endpoint, Network, SandboxId
+from macvnet.model import ACTIVE, JOINED, NULL, SLAAC, Assigned, Endpoint, Network, SandboxId
 from macvnet.records import NamedTuple
 
 UNPROVED = 0x08 | IFA_F_TENTATIVE
@@ -72,12 +72,14 @@ def announce_again(
     """
     found: list[_One] = []
     failed: list[tuple[Network, MacvnetError]] = []
+    seen = False
     for network in networks:
         try:
             _refuse_silent(network)
             endpoints = _meant(ctx, network, containers)
             if not endpoints and not network.shim_address:
                 continue
+            seen = True
             parent = _parent(ctx, network)
         except MacvnetError as error:
             if not every:
@@ -89,7 +91,7 @@ def announce_again(
             found += _of_endpoint(ctx, network, endpoint, parent, named=bool(containers))
         if not containers:
             found += _of_shim(ctx, network, parent)
-    if not found and not failed:
+    if not seen and not failed:
         whose = "any network" if every else f"network {networks[0].name}"
         ctx.note(f"there is nothing of {whose} to announce")
     gone = repeat([one.item for one in found], rate=ctx.settings.arp_rate, report=report)
@@ -112,6 +114,12 @@ def _refuse_silent(network: Network) -> None:
             f"there is no ARP in ipvlan mode {network.link.mode}, so nothing of network "
             f"{network.name!r} can be announced",
             f"macvnet doctor {network.name}",
+        )
+    if network.ipam_driver == NULL and network.link.ipv6_mode != SLAAC:
+        raise InvalidRequest(
+            f"the addresses in network {network.name!r} are not macvnet's, which does not know "
+            "where they are",
+            "arping -U, or what has given them out",
         )
     if not network.link.announce_count:
         raise InvalidRequest(
@@ -164,10 +172,13 @@ def _of_endpoint(
     subject = f"{endpoint.owner} in network {network.name}"
     kind = driver(network.driver)
 
+    def mention(why: str, fix: str = "") -> None:
+        ctx.note(f"{subject}: {why}" + (f" ({fix})" if fix else ""))
+
     def without(why: str, fix: str = "") -> None:
         if named:
             raise Conflict(f"{subject}: {why}", fix or f"macvnet check {network.name}")
-        ctx.note(f"{subject}: {why}" + (f" ({fix})" if fix else ""))
+        mention(why, fix)
 
     with ExitStack() as stack:
         reached = stack.enter_context(reopened(ctx, endpoint))
@@ -189,11 +200,14 @@ def _of_endpoint(
             return []
         there = [each for each in all_addresses(at.netlink) if each.ifindex == link.ifindex]
         usable = {each.address for each in there if not each.flags & UNPROVED}
-        for lacking in (one for one in endpoint.addresses if one.address not in usable):
-            without(f"its link {link.name} lacks the address {lacking.address}", mend)
         held = [one for one in endpoint.addresses if one.address in usable]
         if network.link.ipv6_mode == SLAAC:
             held += [_learned(each) for each in there if _is_learned(each)]
+        for lacking in (one for one in endpoint.addresses if one not in held):
+            say = mention if held else without
+            say(f"its link {link.name} lacks the address {lacking.address}", mend)
+        if not held and not endpoint.addresses:
+            without(f"its link {link.name} has learned no address yet")
         now = endpoint._replace(mac=link.mac, addresses=tuple(held))
         item = announcement(ctx, kind, network, now, parent, at)
         return [_One(network, subject, item)] if item is not None else []
@@ -215,16 +229,19 @@ def _of_shim(ctx: Context, network: Network, parent: LinkInfo) -> list[_One]:
     shim = shims.find(ctx, network) if network.shim_address else None
     if shim is None or not shims.is_user(ctx.reader, network):
         return []
-    own = Address.parse(network.shim_address)
-    if not shims.has(ctx, shim, own):
-        return []  # another machine may have it
+    address = Address.parse(network.shim_address)
+    subject = f"the host in network {network.name}"
+    if not shim.up or not shims.has(ctx, shim, address):
+        lacking = f"lacks the address {address}" if shim.up else "is down"
+        ctx.note(f"{subject}: its link {shim.name} {lacking} (macvnet repair {network.name})")
+        return []
     item = Item(
         namespace=ctx.namespace,
         ifindex=shim.ifindex,
         mac=shim.mac,
-        addresses=(own,),
+        addresses=(address,),
         parent=parent.name,
         count=network.link.announce_count,
         interval=network.link.announce_interval,
     )
-    return [_One(network, f"the host in network {network.name}", item)]
+    return [_One(network, subject, item)]

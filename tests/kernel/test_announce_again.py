@@ -49,6 +49,7 @@ def test_living_endpoints_are_announced_again_from_inside(
     create(host, "net", *DUAL, *PACE, "--host-access")
     shared = ("-o", "parent=eth0", "-o", "share_parent=true")
     create(host, "silent", "--subnet=10.9.0.0/24", *shared, "-o", f"{COUNT}=0")
+    create(host, "others", "--ipam-driver=null", *shared)
     web, other = lab.named("web"), lab.container()
     first, second = join(host, web, "net"), join(host, other, "net")
     shim = next(name for name in host.links() if name.startswith("mvh-"))
@@ -82,17 +83,21 @@ def test_living_endpoints_are_announced_again_from_inside(
     done = host.macvnet("announce", "net", stranger.target)
     hint = refused(done, NOT_FOUND, "is not connected to network 'net'")
     assert hint.startswith("macvnet connect net")
-    assert "advertise_addr_nmsgs=0" in host.macvnet("announce", "silent").stderr
+    for name, why in (("silent", "advertise_addr_nmsgs=0"), ("others", "are not macvnet's")):
+        refused(host.macvnet("announce", name, fork=True), REQUEST, why)
 
+    host.ip("addr", "del", own, "dev", shim)
     web.ip("link", "set", "eth0", "down")
     pid = other.pid
     other.close()
     done = host.macvnet("announce", "net").checked()
+    mend = "(macvnet repair net)"
     assert sorted(notes(done)) == [
-        "netns:web in network net: its link eth0 is down (macvnet repair net)",
+        f"netns:web in network net: its link eth0 is down {mend}",
         f"pid:{pid} in network net: its process is gone",
+        f"the host in network net: its link {shim} lacks the address {own[:-4]} {mend}",
     ]
-    assert done.lines == ["net"]
+    assert done.lines == []
     # One that was asked for is not left out.
     done = host.macvnet("announce", "net", web.target)
     assert refused(done, CONFLICT, "its link eth0 is down") == "macvnet repair net"
@@ -118,6 +123,7 @@ def test_what_is_told_is_what_the_kernel_has(make_lab: Callable[..., Lab]) -> No
     assert notes(done) == [f"netns:web in network net: {lacking} (macvnet repair net)"]
     expected = [(first.mac, first.ip6), (mac, second.ip), (mac, second.ip6)]
     assert told(wire) == sorted(expected * 3, key=str)
+    web.ip("addr", "flush", "dev", "eth0")
     refused(host.macvnet("announce", "net", web.target, fork=True), CONFLICT, lacking)
 
     # Nobody is there to hear it, and nobody there to be heard.
@@ -136,6 +142,8 @@ def test_addresses_of_the_router_s_prefix_are_announced_too(lab: Lab) -> None:
     create(lab.host, "six", *ON_ETH0, "--ipv4=false", "-o", "ipv6_mode=slaac", *PACE)
     web = lab.named("web")
     joined = join(lab.host, web, "six", "--ip6-token=::5")
+    done = lab.host.macvnet("announce", "six", fork=True).checked()
+    assert notes(done) == ["netns:web in network six: its link eth0 has learned no address yet"]
     with lab.router.advertising("2001:db8:7::/64"):
         assert wait_until(lambda: learned(web) == ["2001:db8:7::5"], 10)
     quiet(lab)

@@ -239,29 +239,34 @@ def test_shim_of_host_access_follows_the_parent_s_mtu(make_lab: Callable[..., La
 def test_mtu_of_a_made_sub_interface_and_of_ipvlan_is_put_back(lab: Lab) -> None:
     """A VLAN's is lowered and not raised; the kernel gives ipvlan the parent's either way."""
     host, web = lab.host, lab.named("web")
-    create(host, "net", *on_vlan(50))
-    create(host, "ip", "-d", "ipvlan", *LAN, "-o", "mtu=1300")
-    join(host, web, "net")
-    join(host, web, "ip")
+
+    def macvnet(*words: str) -> list[str]:
+        return host.macvnet(*words, fork=True).lines
+
+    def mtus() -> list[int]:
+        inside = {link["ifname"]: link["mtu"] for link in web.query("link")}
+        return [host.link("eth0.50")["mtu"], inside["eth0"], inside["eth1"]]
+
+    macvnet("create", *on_vlan(50), "net")
+    macvnet("create", "-d", "ipvlan", *LAN, "-o", "mtu=1300", "ip")
+    macvnet("attach", "--net=net", "--net=ip", web.target)
     host.batch("link set eth0 mtu 1400", "link set eth0 mtu 1450")
-    assert [host.link("eth0.50")["mtu"], web.link()["mtu"], web.link("eth1")["mtu"]] == [
-        1400, 1400, 1450,
-    ]  # fmt: skip
-    assert sorted(kinds(host)) == ["link-mtu", "wrong-mtu", "wrong-mtu"]
-    mended(host)
-    assert [host.link("eth0.50")["mtu"], web.link()["mtu"], web.link("eth1")["mtu"]] == [
-        1450, 1450, 1300,
-    ]  # fmt: skip
+    assert mtus() == [1400, 1400, 1450]
+    assert sorted(macvnet("repair")) == [
+        "mended netns:web in network ip: eth1 has the MTU 1450, not 1300",
+        "mended netns:web in network net: eth0 has the MTU 1400, not 1450",
+        "mended network net: its link eth0.50 has the MTU 1400, not 1450 as the link below it",
+    ]
+    assert (mtus(), macvnet("check")) == ([1450, 1450, 1300], [])
 
     # One that macvnet did not make may have what it likes.
-    host.macvnet("detach", web.target, fork=True).checked()
-    host.macvnet("rm", "net", "ip", fork=True).checked()
+    macvnet("detach", web.target)
+    macvnet("rm", "net", "ip")
     host.batch("link add link eth0 name eth0.60 type vlan id 60", "link set eth0.60 mtu 1400 up")
-    create(host, "net", *on_vlan(60), "-o", "mtu=1400")
-    join(host, web, "net")
-    assert host.macvnet("check", fork=True).checked().lines == []
+    macvnet("create", *on_vlan(60), "-o", "mtu=1400", "net")
+    assert macvnet("check") == []
     host.ip("link", "set", "eth0.60", "mtu", "1300")
-    [line] = host.macvnet("check", fork=True).lines
+    [line] = macvnet("check")
     assert line.endswith("below the network's 1400 (ip link set eth0.60 mtu 1400)")
 
 
