@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from macvnet.engine import router_routes
 from macvnet.engine.parents import Prospect
-from macvnet.model import Network
+from macvnet.model import ON, Network
 
 
 def notes_for(
@@ -33,6 +33,11 @@ def notes_for(
         )
     if not network.pools:
         return notes
+    if network.link.probe == ON and _routed_on_link(network):
+        notes.append(
+            f"ipvlan in mode {network.link.mode} has no ARP: with -o probe=on too, nobody is asked "
+            "whether an address is taken"
+        )
     notes += _subnet_notes(network, prospect)
     if not network.internal:
         notes += _router_notes(network, prospect)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.kernel.steps import GATEWAY, ON_ETH0, SUBNET, create, join
+from tests.kernel.steps import GATEWAY, ON_ETH0, SUBNET, create, join, notes
 from tests.lab import Frame, Lab
 
 pytestmark = pytest.mark.needs("ipvlan")
@@ -60,7 +60,8 @@ def test_announcing_ends_with_the_endpoint(lab: Lab) -> None:
 @pytest.mark.parametrize("mode", ["l3", "l3s"])
 def test_l3_asks_and_announces_nothing(lab: Lab, mode: str) -> None:
     """There is no ARP in these modes; nor does anything of macvnet stay behind to send it."""
-    create(lab.host, "net", *DUAL, "-o", f"ipvlan_mode={mode}", "-o", "probe=on")
+    made = create(lab.host, "net", *DUAL, "-o", f"ipvlan_mode={mode}", "-o", "probe=on")
+    assert any(f"in mode {mode} has no ARP" in note for note in notes(made))
     with lab.router.capture() as wire:
         joined = join(lab.host, lab.container(), "net")
         time.sleep(1.5)
