@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
+from macvnet.addresses import Address
 from macvnet.drivers import driver
 from macvnet.engine import endpoint_link, lookup, parent_search
 from macvnet.engine.checking import Difference
@@ -28,9 +29,10 @@ UNASKED = "address-unasked"
 
 
 def conflicts(ctx: Context, networks: Sequence[Network] | None) -> list[Difference]:
-    """Where another machine answers for an address of an endpoint; of some networks, or of all.
+    """Where another machine answers for an endpoint's address, or the host's in its host access.
 
-    A link that cannot be asked by is a difference too. A note where a whole network cannot.
+    Of some networks, or of all. A link that cannot be asked by is a difference too. A note
+    where a whole network cannot.
     """
     chosen = lookup.networks(ctx.reader) if networks is None else networks
     waiting = [
@@ -38,7 +40,7 @@ def conflicts(ctx: Context, networks: Sequence[Network] | None) -> list[Differen
         for network in chosen
         for parent in (_parent(ctx, network),)
         if parent is not None
-        for endpoint in lookup.endpoints_of_network(ctx.reader, network.id)
+        for endpoint in (*lookup.endpoints_of_network(ctx.reader, network.id), None)
     ]
     most = most_at_once()
     found: list[Difference] = []
@@ -51,7 +53,7 @@ def _parent(ctx: Context, network: Network) -> LinkInfo | None:
     """The parent of a network whose endpoints' addresses can be asked for; None for any other."""
     if network.config_only or network.state != ACTIVE or not network.link.parent:
         return None
-    if not lookup.endpoints_of_network(ctx.reader, network.id):
+    if not (network.shim_address or lookup.endpoints_of_network(ctx.reader, network.id)):
         return None
     if driver(network.driver).announces_from_parent(network.link) is None:
         ctx.note(
@@ -67,19 +69,56 @@ def _parent(ctx: Context, network: Network) -> LinkInfo | None:
 
 
 def _part(
-    ctx: Context, waiting: Sequence[tuple[Network, Endpoint, LinkInfo]]
+    ctx: Context, waiting: Sequence[tuple[Network, Endpoint | None, LinkInfo]]
 ) -> Iterator[Difference]:
     with ExitStack() as stack:
         asked = [
             (network, endpoint, one)
             for network, endpoint, parent in waiting
-            for one in _asks(ctx, network, endpoint, parent, stack)
+            for one in (
+                _host_asks(ctx, network, parent)
+                if endpoint is None
+                else _asks(ctx, network, endpoint, parent, stack)
+            )
         ]
         answers = probe([one for _, _, one in asked], rate=ctx.settings.arp_rate)
     for (network, endpoint, _), answer in zip(asked, answers, strict=True):
+        if endpoint is None:
+            now = lookup.known(ctx.reader, network.id)
+            if now is not None and now.shim_address == network.shim_address:
+                yield from _host_differences(network, answer)
         # Meanwhile it may have been disconnected, or have come back elsewhere.
-        if lookup.endpoint(ctx.reader, endpoint.id) == endpoint:
+        elif lookup.endpoint(ctx.reader, endpoint.id) == endpoint:
             yield from _differences(network, endpoint, answer)
+
+
+def _host_asks(ctx: Context, network: Network, parent: LinkInfo) -> Iterator[Ask]:
+    """What is asked for the host's own IPv6 address, if it is in use."""
+    from macvnet.engine import host_asking, shims
+
+    shim = shims.find(ctx, network) if network.shim_address else None
+    if shim is None or not shim.up:
+        return
+    own = Address.parse(network.shim_address)
+    if shims.has(ctx, shim, own):
+        question = host_asking.Question(network, own, shim, parent)
+        # By another link in the same LAN the host answers for this one's address.
+        macs = {other.mac for other in links.all_links(ctx.netlink)} - {shim.mac}
+        yield host_asking.ask(ctx, question)._replace(besides=frozenset(macs))
+
+
+def _host_differences(network: Network, answer: Answer) -> Iterator[Difference]:
+    subject = f"network {network.name}"
+    if isinstance(answer, MacvnetError):
+        yield Difference(UNASKED, subject, answer.message, network)
+        return
+    for address, mac in answer.items():
+        text = (
+            f"another machine on the LAN answers for the host's address {address}, with the MAC "
+            f"{mac}"
+        )
+        fix = f"macvnet host-access disable {network.name}, and enable it anew"
+        yield Difference(TAKEN, subject, text, network, fix=fix)
 
 
 def _asks(

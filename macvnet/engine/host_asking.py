@@ -20,6 +20,10 @@ from macvnet.model import Network
 from macvnet.records import NamedTuple
 from macvnet.store import Transaction
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from macvnet.kernel.probe import Ask
+
 
 class Question(NamedTuple):
     """An address that a network has reserved for the host, and that nobody has been asked for."""
@@ -39,9 +43,19 @@ def needed(ctx: Context, network: Network, parent: LinkInfo) -> bool:
 
 def holder(ctx: Context, question: Question) -> str:
     """The MAC of the machine that has the address, or ""; what keeps from asking is raised."""
-    from macvnet.kernel.probe import Ask, probe
+    from macvnet.kernel.probe import probe
 
-    asked = Ask(
+    [answer] = probe([ask(ctx, question)], rate=ctx.settings.arp_rate)
+    if isinstance(answer, MacvnetError):
+        raise answer
+    return answer.get(question.address, "")
+
+
+def ask(ctx: Context, question: Question) -> Ask:
+    """What is asked, from the shim."""
+    from macvnet.kernel.probe import Ask
+
+    return Ask(
         namespace=ctx.namespace,
         ifindex=question.shim.ifindex,
         mac=question.shim.mac,
@@ -49,10 +63,6 @@ def holder(ctx: Context, question: Question) -> str:
         parent=question.parent.name,
         interval=question.network.link.probe_interval,
     )
-    [answer] = probe([asked], rate=ctx.settings.arp_rate)
-    if isinstance(answer, MacvnetError):
-        raise answer
-    return answer.get(question.address, "")
 
 
 def refusal(question: Question, mac: str) -> Conflict:

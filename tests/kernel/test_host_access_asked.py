@@ -50,6 +50,14 @@ def test_a_taken_address_is_not_the_host_s(lab: Lab) -> None:
     joined = join(host, web, "lan")
     assert joined.ip6 == THIRD and host.ping(THIRD) and web.ping(SECOND)
 
+    # Who takes it later is found by who asks.
+    check = ("check", "--probe", "--format=json")
+    assert host.macvnet(*check, fork=True).checked().json() == []
+    with Stranger(lab.external().fd, SECOND, mac=TV):
+        [found] = host.macvnet(*check, fork=True).json()
+    assert (found["kind"], found["subject"]) == ("address-taken", "network lan")
+    assert f"the host's address {SECOND}" in found["text"] and TV in found["text"]
+
     # Where that is off nobody is asked.
     host.macvnet("detach", web.target, fork=True).checked()
     host.macvnet("rm", "lan", fork=True).checked()
