@@ -29,7 +29,7 @@ parity:  ## The same command lines through a real dockerd and through macvnet (r
 	@$(ROOT); .ci/setup test; $(PYTEST) tests/parity
 soak:    ## What takes long: SOAK=200 power cuts, ACTS=50000 things done by a crowd (root)
 	@$(ROOT); .ci/setup test; MACVNET_SOAK_CUTS=$(SOAK) MACVNET_SOAK_ACTS=$(ACTS) $(PYTEST) -o python_files='soak_*.py' tests/soak
-	@MACVNET_TEST_FAULTS=all $(PYTEST) tests/kernel/test_faults.py
+	@MACVNET_TEST_FAULTS=all $(PYTEST) tests/kernel/test_faults.py tests/kernel/test_errnos.py
 	@MACVNET_TEST_FAULTS=all .venv/bin/python -m tests.lab.uml --timeout 3600 tests/kernel/test_faults.py
 bench:   ## Measure macvnet beside its peers, for minutes; docs/performance.md is written anew (root)
 	@$(ROOT); .ci/setup bench; .ci/unchanged $(BENCH) --json build/bench.json --page

@@ -76,6 +76,10 @@ MEANINGS = {
     errno.EACCES: "IPv6 is disabled in the target, or something forbids it",
     errno.EPERM: "a privilege is missing, or something forbids it",
     errno.EROFS: "what has to be written is read-only here",
+    errno.EMFILE: "this process may open no more files",
+    errno.ENFILE: "the system may open no more files",
+    errno.EAGAIN: "it cannot be had now, a limit on processes or memory may be reached",
+    errno.EIO: "the device does not do it",
     errno.ENOMEM: "the kernel has no memory left for it",
     errno.ENOBUFS: "the kernel has no memory left for it",
     errno.ENOSPC: "the kernel has no number left for it",
@@ -87,8 +91,25 @@ MEANINGS = {
     errno.EINVAL: "the link or the target has changed meanwhile, or cannot take it",
     errno.EBUSY: "something else uses the link",
     errno.EEXIST: "somebody else has just made the same",
+    errno.ENOENT: "it has vanished meanwhile",
+    errno.ESRCH: "it has vanished meanwhile",
+    errno.ENXIO: "it has vanished meanwhile",
+    errno.ERANGE: "a value is outside of what the kernel takes",
+    errno.EMSGSIZE: "there is more of it than the kernel takes at once",
+    errno.ENOSYS: "this kernel does not know it",
+    errno.EINTR: "something interrupted it",
 }
 """What an errno means where no cause is known, for a link that macvnet changes."""
+
+ADVICE = {
+    errno.EMFILE: "ulimit -n 1024",
+    errno.ENFILE: "sysctl fs.file-nr fs.file-max",
+    errno.EAGAIN: "ulimit -a",
+    errno.ENOMEM: "free -m",
+    errno.ENOBUFS: "free -m",
+    errno.EROFS: "mount -o remount,rw /proc/sys",
+}
+"""What to type where the errno tells of the machine, whatever the link."""
 
 
 class KernelRefused(MacvnetError):
@@ -110,10 +131,15 @@ class KernelRefused(MacvnetError):
 
     def during(self, operation: str, hint: str = "macvnet doctor") -> KernelRefused:
         """The same refusal, of ``operation`` on a link, with what its errno means there."""
-        said = self.text or os.strerror(self.errno)
-        meaning = MEANINGS.get(self.errno)
-        text = f"{meaning} ({said})" if meaning else said
-        return KernelRefused(operation, self.errno, text, hint)
+        advice = ADVICE.get(self.errno, hint)
+        return KernelRefused(operation, self.errno, meant(self.errno, self.text), advice)
+
+
+def meant(number: int, said: str = "") -> str:
+    """What an errno means for a link, with the kernel's words, or its name, in parentheses."""
+    said = said or os.strerror(number)
+    meaning = MEANINGS.get(number)
+    return f"{meaning} ({said})" if meaning else said
 
 
 class StoreError(MacvnetError):

@@ -224,7 +224,11 @@ def _private(status: os.stat_result) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+    if not isinstance(error, OSError):
+        return str(error)
+    from macvnet import failures
+
+    return failures.reason(error)
 
 
 def _datagram(made: Entry) -> bytes:

@@ -120,10 +120,12 @@ def _read(path: str, *, required: bool) -> str | None:
 
 
 def _unreadable(path: str, error: OSError) -> PermissionDenied | InvalidRequest:
+    from macvnet import failures
+
     kind = PermissionDenied if isinstance(error, PermissionError) else InvalidRequest
     return kind(
-        f"config file {quoted(path)} cannot be read: {os.strerror(error.errno or 0)}",
-        f"ls -ld {printable(path)}",
+        f"config file {quoted(path)} cannot be read: {failures.reason(error)}",
+        failures.advice(error, path),
     )
 
 

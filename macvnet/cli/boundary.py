@@ -91,7 +91,7 @@ def _reported(invocation: Invocation, work: Callable[[], int]) -> int:
         return BROKEN_PIPE
     except Exception as error:
         status = _clicks(invocation, error) if "click" in sys.modules else None
-        return _bug(invocation, error) if status is None else status
+        return _unforeseen(invocation, error) if status is None else status
 
 
 def _clicks(invocation: Invocation, error: Exception) -> int | None:
@@ -122,6 +122,14 @@ def _silence_stdout() -> None:
         os.close(null)
     except (OSError, ValueError):
         pass
+
+
+def _unforeseen(invocation: Invocation, error: Exception) -> int:
+    """A machine in distress is no bug of ours."""
+    from macvnet import failures
+
+    told = failures.told(error)
+    return _bug(invocation, error) if told is None else _tell(invocation, told)
 
 
 def _bug(invocation: Invocation, error: Exception) -> int:

@@ -25,7 +25,9 @@ def content(file: str, largest: int) -> str:
     except PermissionError:
         raise PermissionDenied(f"the file {quoted(file)} cannot be read", "ls -l") from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
+        from macvnet import failures
+
+        reason = failures.reason(error) if isinstance(error, OSError) else error
         raise InvalidRequest(f"the file {quoted(file)} cannot be read: {reason}", "ls -l") from None
     if len(read) > largest:
         raise InvalidRequest(f"the file {quoted(file)} is larger than {largest} bytes", "ls -l")

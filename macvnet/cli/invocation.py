@@ -6,6 +6,7 @@ usage need none of it.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -44,7 +45,22 @@ def _attempt(output: Callable[[], object]) -> None:
     except BrokenPipeError as error:
         raise OutputClosed from error
     except OSError as error:
-        raise KernelRefused("write to the standard output", error.errno or 0) from error
+        from macvnet import failures
+
+        raise KernelRefused(
+            "write to the standard output",
+            error.errno or 0,
+            failures.reason(error),
+            failures.advice(error, _place()),
+        ) from error
+
+
+def _place() -> str:
+    """The path of the standard output, or "" where it has none."""
+    try:
+        return os.readlink("/proc/self/fd/1")
+    except OSError:
+        return ""
 
 
 class Invocation:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from macvnet import signals
+from macvnet import failures, signals
 from macvnet.errors import KernelRefused
 
 if TYPE_CHECKING:
@@ -84,7 +84,9 @@ def screen() -> Iterator[Screen]:
         with _unbuffered(keys), live:
             yield Screen(live, keys, woken)
     except OSError as error:
-        raise KernelRefused("use the terminal", error.errno or 0) from error
+        raise KernelRefused(
+            "use the terminal", error.errno or 0, failures.reason(error), "tty; echo $TERM"
+        ) from error
     finally:
         signals.signal(signals.SIGWINCH, before)
         signals.set_wakeup_fd(wakes)

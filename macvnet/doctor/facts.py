@@ -30,7 +30,8 @@ class Upper(NamedTuple):
 class Device(NamedTuple):
     """What sysfs says of the hardware that frames of a parent leave by.
 
-    ``physical``: there is hardware, real or a hypervisor's. ``spoof_check`` names
+    ``physical``: there is hardware, real or a hypervisor's; ``driver`` is the kernel's for
+    it, or "". ``spoof_check`` names
     the physical function that checks the MACs of this virtual function, with its
     number there; None where nobody does, or nobody can tell.
     """
@@ -39,6 +40,7 @@ class Device(NamedTuple):
     physical: bool = False
     wireless: bool = False
     spoof_check: tuple[str, int] | None = None
+    driver: str = ""
 
 
 class Parent(NamedTuple):
@@ -48,7 +50,8 @@ class Parent(NamedTuple):
     ``same_vlan`` is the link that has that VLAN under another name. ``made``:
     it is one that macvnet makes. ``subnets`` are the host's own on it, each with
     the default gateway in it or None. ``managers`` has the programs that may
-    configure it, each with the file that says so, or with "".
+    configure it, each with the file that says so. ``instead`` is the link that the
+    host's default route leaves by, or "".
     """
 
     name: str
@@ -62,6 +65,7 @@ class Parent(NamedTuple):
     subnets: tuple[tuple[Subnet, Address | None], ...] = ()
     devices: tuple[Device, ...] = ()
     managers: tuple[tuple[str, str], ...] = ()
+    instead: str = ""
 
 
 class Member(NamedTuple):
@@ -77,6 +81,8 @@ class Use(NamedTuple):
     """A parent as a network uses it; ``network`` "" for one that no network is named for.
 
     Such a use is a network that could be: its driver is that of the links on the parent.
+    ``shim`` is that of a network with host access, "" without, and ``arp_ignore`` what is
+    in force on it. ``isolated``: there is no way out, and none is missed.
     """
 
     network: str
@@ -85,6 +91,9 @@ class Use(NamedTuple):
     pools: tuple[Pool, ...]
     parent: Parent
     members: tuple[Member, ...] = ()
+    shim: str = ""
+    arp_ignore: int = 0
+    isolated: bool = False
 
     @property
     def subject(self) -> str:
@@ -96,6 +105,9 @@ class TargetLink(NamedTuple):
 
     ``rivals`` are other links of the target with an address in a subnet of the
     network; ``default_by`` the link that the IPv4 default route goes out of.
+    ``asks``: it speaks ARP, for IPv4 addresses of its own. ``answers``: what comes from
+    outside of the network is to be answered, and by no policy routes. ``heard``: who
+    has answered on it.
     """
 
     name: str
@@ -108,6 +120,8 @@ class TargetLink(NamedTuple):
     rp_filter: int = 0
     rivals: tuple[str, ...] = ()
     default_by: str = ""
+    answers: bool = True
+    heard: tuple[Address, ...] = ()
 
 
 class Target(NamedTuple):
@@ -157,10 +171,11 @@ class Routers(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """Everything that one look saw."""
+    """Everything that one look saw. ``asked``: the gateways were to be asked."""
 
     machine: Machine = Machine()
     uses: tuple[Use, ...] = ()
     targets: tuple[Target, ...] = ()
     gateways: tuple[Gateway, ...] = ()
     routers: tuple[Routers, ...] = ()
+    asked: bool = True

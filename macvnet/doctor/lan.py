@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from macvnet.addresses import IPV6, Subnet
+from macvnet.doctor.commands import again, ipvlan_for
 from macvnet.doctor.facts import Facts, Gateway, Routers, Use
 from macvnet.doctor.findings import Cause, Finding
-from macvnet.doctor.machine import ipvlan_for
 from macvnet.text import quoted
 
 CAUSES = (
     Cause(
         "address-off-lan",
         "Endpoints have addresses of another subnet than the LAN they are on.",
-        "The parent has addresses, none of them in a --subnet of the network, and the gateway did "
-        "not answer.",
+        "The parent has addresses, none of them in a --subnet of the network, and no gateway of "
+        "the network answered; without a gateway, nobody has answered its containers. Nothing is "
+        "said where nobody is asked.",
         "Make the network again with the LAN's subnet, or on another parent.",
     ),
     Cause(
@@ -66,6 +67,8 @@ CAUSES = (
         "Let the router advertise one, or give out addresses of an IPv6 `--subnet`.",
     ),
 )
+SHARED_GATEWAY = "00:07:b4:"
+"""MACs of one gateway that several routers share by GLBP: each client is told another one."""
 PREFIX_LENGTH = 64
 """The only one that the kernel makes addresses of (RFC 4291 2.5.1)."""
 
@@ -82,16 +85,19 @@ def examine(facts: Facts) -> Iterator[Finding]:
             filtered.add(found.subject if found.cause == "mac-filtered" else "")
     for routers in facts.routers:
         yield from _routers(routers)
-    answered = {gateway.subject for gateway in facts.gateways if gateway.macs}
+    asked = {gateway.subject for gateway in facts.gateways if gateway.asked}
+    silent = asked - {gateway.subject for gateway in facts.gateways if gateway.macs}
+    heard = {link.network for target in facts.targets for link in target.links if link.heard}
     for use in facts.uses:
-        if use.subject not in answered:
+        nobody = not (use.isolated or use.network in heard or any(p.gateway for p in use.pools))
+        if use.subject in silent or (facts.asked and nobody):
             yield from _subnets(use)
 
 
 def _gateway(gateway: Gateway, use: Use | None) -> Iterator[Finding]:
     subject, address = gateway.subject, gateway.address
     macs = gateway.macs
-    if len(macs) > 1:
+    if len(macs) > 1 and not all(mac.startswith(SHARED_GATEWAY) for mac in macs):
         yield Finding(
             "gateway-two-macs",
             subject,
@@ -158,7 +164,7 @@ def _subnets(use: Use) -> Iterator[Finding]:
                 use.subject,
                 f"the parent {quoted(use.parent.name)} is in {_list(here)}, and the network's "
                 f"addresses are in {_list(pools)}",
-                f"macvnet create --subnet {here[0]} -o parent={use.parent.name} NAME",
+                again(use, subnets=tuple(one for one in use.parent.subnets if one[0] == here[0])),
             )
 
 

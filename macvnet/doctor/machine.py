@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from macvnet.doctor.commands import ipvlan_for
 from macvnet.doctor.facts import Device, Facts, Use
 from macvnet.doctor.findings import Cause, Finding
 from macvnet.drivers import driver
@@ -49,7 +50,7 @@ CAUSES = (
         "Many hypervisors and most clouds drop frames with a MAC that they did not give.",
         "DMI names such a hypervisor or cloud, and the parent is hardware of its making. A "
         "suspicion: it may be configured otherwise, which `--active` finds out. Nothing is said if "
-        "the gateway answers a macvlan.",
+        "the gateway answers a macvlan, or has answered a container.",
         "Allow other MACs there, or use ipvlan.",
     ),
     Cause(
@@ -60,6 +61,13 @@ CAUSES = (
         "Switch it off for that virtual function, and trust it.",
     ),
     Cause(
+        "host-arp-ignore",
+        "Containers do not reach the host, though their network has host access.",
+        "`arp_ignore` of the host is not 0, for all links or for the shim: the shim, which the "
+        "question comes in by, does not have the address.",
+        "Set it to 0 on the host.",
+    ),
+    Cause(
         "networkd-interferes",
         "systemd-networkd configures links that match its files: addresses, routes or DHCP on a "
         "link that shall carry containers only.",
@@ -68,8 +76,10 @@ CAUSES = (
     ),
     Cause(
         "networkmanager-interferes",
-        "NetworkManager configures links that nothing tells it to leave alone.",
-        "It is at work, and no `unmanaged-devices` names a link of macvnet's.",
+        "NetworkManager gives a link that shall carry containers only what one of its profiles "
+        "says: addresses, routes or DHCP.",
+        "It is at work, a profile that starts by itself is for a link of macvnet's, and no "
+        "`unmanaged-devices` names that.",
         "Write a file that does.",
     ),
 )
@@ -79,7 +89,9 @@ class Guard(NamedTuple):
     """A hypervisor or cloud that lets no MACs through but its own: how DMI tells it.
 
     Each text is the beginning of DMI's; "" is any. ``allow`` is what to type there, ""
-    where nothing helps: then only ``ipvlan`` does.
+    where nothing helps: then only ``ipvlan`` does. ``nics`` are the drivers of the cards
+    that it makes up itself, () if every card is the cloud's: one that is handed through
+    is on a switch of its own.
     """
 
     name: str
@@ -87,6 +99,8 @@ class Guard(NamedTuple):
     product: str = ""
     asset_tag: str = ""
     allow: str = ""
+    uuid: str = ""
+    nics: tuple[str, ...] = ()
 
 
 AZURE = "7783-7084-3265-9085-8269-3286-77"
@@ -96,15 +110,23 @@ VMWARE = (
 )
 HYPERV = "Set-VMNetworkAdapter -VMName NAME -MacAddressSpoofing On"
 OPENSTACK = "openstack port set --no-security-group --disable-port-security PORT"
+INTEL = ("e1000", "e1000e")
+QEMU = ("virtio_net", "8139cp", "8139too", "ne2k-pci", "pcnet32", "vmxnet3", *INTEL)
 VIRTUALBOX = "VBoxManage modifyvm NAME --nicpromisc1 allow-all"
 
 GUARDS = (
     Guard("Azure", "Microsoft Corporation", "Virtual Machine", AZURE),
-    Guard("Hyper-V", "Microsoft Corporation", "Virtual Machine", allow=HYPERV),
-    Guard("VMware", "VMware", allow=VMWARE),
-    Guard("VirtualBox", "innotek GmbH", allow=VIRTUALBOX),
+    Guard(
+        "Hyper-V",
+        "Microsoft Corporation",
+        "Virtual Machine",
+        allow=HYPERV,
+        nics=("hv_netvsc", "tulip"),
+    ),
+    Guard("VMware", "VMware", allow=VMWARE, nics=("vmxnet3", "vmxnet", "pcnet32", *INTEL)),
+    Guard("VirtualBox", "innotek GmbH", allow=VIRTUALBOX, nics=("pcnet32", "virtio_net", *INTEL)),
     Guard("Amazon EC2", "Amazon EC2"),
-    Guard("Amazon EC2", "Xen", "HVM domU", "ec2"),
+    Guard("Amazon EC2", "Xen", "HVM domU", uuid="ec2"),
     Guard("Google Compute Engine", "Google", "Google Compute Engine"),
     Guard("Oracle Cloud", "", "", "OracleCloud.com"),
     Guard("DigitalOcean", "DigitalOcean"),
@@ -115,8 +137,8 @@ GUARDS = (
     Guard("Scaleway", "Scaleway"),
     Guard("Alibaba Cloud", "Alibaba Cloud"),
     Guard("Tencent Cloud", "Tencent Cloud"),
-    Guard("OpenStack", "OpenStack Foundation", allow=OPENSTACK),
-    Guard("OpenStack", "", "OpenStack", allow=OPENSTACK),
+    Guard("OpenStack", "OpenStack Foundation", allow=OPENSTACK, nics=QEMU),
+    Guard("OpenStack", "", "OpenStack", allow=OPENSTACK, nics=QEMU),
 )
 """The first that matches. QEMU and KVM let everything through, unless told otherwise."""
 
@@ -139,8 +161,27 @@ def examine(facts: Facts) -> Iterator[Finding]:
             yield capability_missing(name)
     answered = {gateway.subject for gateway in facts.gateways if gateway.by_endpoint}
     for use in facts.uses:
-        yield from _hardware(machine, use, use.subject in answered)
+        yield from _hardware(machine, use, use.subject in answered or _was_heard(facts, use))
         yield from _managers(use)
+        if use.arp_ignore:
+            yield _host_arp(use)
+
+
+def _was_heard(facts: Facts, use: Use) -> bool:
+    """Whether a container of the network knows the MAC of a gateway: it has been answered."""
+    gateways = {pool.gateway for pool in use.pools} - {None}
+    links = (link for target in facts.targets for link in target.links)
+    return any(link.network == use.network and gateways & {*link.heard} for link in links)
+
+
+def _host_arp(use: Use) -> Finding:
+    return Finding(
+        "host-arp-ignore",
+        use.subject,
+        f"arp_ignore is {use.arp_ignore} on this host, which keeps it from answering the "
+        f"containers of {use.network} that ask for its address",
+        f"sysctl -w net/ipv4/conf/all/arp_ignore=0 net/ipv4/conf/{use.shim}/arp_ignore=0",
+    )
 
 
 def module_missing(kind: str, machine: Machine) -> Finding:
@@ -212,8 +253,11 @@ def _hardware(machine: Machine, use: Use, passes: bool) -> Iterator[Finding]:
         if device.spoof_check is not None and not passes:
             yield _spoof(subject, device, device.spoof_check)
     guard = guard_of(machine)
-    if guard is not None and not passes and any(device.physical for device in devices):
-        name = next(device.name for device in devices if device.physical)
+    made_up = [one for one in devices if one.physical and not one.wireless]
+    if guard is not None and guard.nics:
+        made_up = [one for one in made_up if one.driver in ("", *guard.nics)]
+    if guard is not None and not passes and made_up:
+        name = made_up[0].name
         yield Finding(
             "hypervisor-filters-macs",
             subject,
@@ -241,23 +285,10 @@ def guard_of(machine: Machine) -> Guard | None:
             machine.vendor.startswith(guard.vendor)
             and machine.product.startswith(guard.product)
             and machine.asset_tag.startswith(guard.asset_tag)
+            and machine.uuid.lower().startswith(guard.uuid)
         ):
             return guard
     return None
-
-
-def ipvlan_for(use: Use) -> str:
-    """The command that makes the same network with ipvlan."""
-    words = ["macvnet create -d ipvlan"]
-    for pool in use.pools:
-        words.append(f"--subnet {pool.subnet}")
-        words += [f"--ip-range {text}" for text in pool.range_texts]
-        words += [f"--gateway {pool.gateway}"] if pool.gateway else []
-    if not use.pools:
-        for subnet, gateway in use.parent.subnets:
-            words.append(f"--subnet {subnet}")
-            words += [f"--gateway {gateway}"] if gateway else []
-    return " ".join([*words, f"-o parent={use.parent.name}", use.network or "NAME"])
 
 
 def _managers(use: Use) -> Iterator[Finding]:
@@ -278,7 +309,7 @@ def _managers(use: Use) -> Iterator[Finding]:
             yield Finding(
                 "networkmanager-interferes",
                 f"link {name}",
-                f"NetworkManager is at work, and nothing tells it to leave {quoted(name)} alone, "
-                "which macvnet makes",
+                f"the profile {quoted(file)} of NetworkManager is for {quoted(name)}, which "
+                "macvnet makes",
                 f"printf '{drop_in}' > {path} && nmcli general reload",
             )

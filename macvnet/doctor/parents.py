@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from macvnet.doctor.commands import again
 from macvnet.doctor.facts import Facts, Parent, Upper, Use
 from macvnet.doctor.findings import Cause, Finding
 from macvnet.drivers import Driver, driver
@@ -16,8 +17,10 @@ from macvnet.model import LinkOptions
 from macvnet.text import quoted
 
 PASSTHRU = "passthru"
-# Slaves of a VRF keep their receive handler free; those of every other master do not.
-FREE_SLAVES = ("", "vrf")
+# Slaves of a VRF keep their receive handler free; those of every other master do not, also
+# of one without a kind: a virtual function below Hyper-V's or QEMU's card.
+FREE_SLAVES = ("vrf",)
+OPEN_VSWITCH = "openvswitch"
 
 CAUSES = (
     Cause(
@@ -34,8 +37,8 @@ CAUSES = (
     ),
     Cause(
         "parent-port",
-        "A port of a bridge, bond or team hands its frames to its master, so it cannot be a parent "
-        "(device or resource busy).",
+        "A port of a bridge, bond, team or Open vSwitch hands its frames to its master, so it "
+        "cannot be a parent (device or resource busy).",
         "The link has a master that is no VRF.",
         "Use the master as parent.",
     ),
@@ -104,14 +107,16 @@ def loopback(name: str, hint: str) -> Finding:
 
 def port(link: LinkInfo, master: str) -> Finding | None:
     """Its receive handler is its master's."""
-    if link.slave_kind in FREE_SLAVES:
+    if not link.master or link.slave_kind in FREE_SLAVES:
         return None
+    # ovs-system is nobody's bridge: it stands for all of Open vSwitch's.
+    switch = f"$(ovs-vsctl port-to-br {link.name})" if link.slave_kind == OPEN_VSWITCH else master
     return Finding(
         "parent-port",
         f"parent {link.name}",
-        f"{quoted(link.name)} is a port of the {link.slave_kind} {quoted(master)} and "
+        f"{quoted(link.name)} is a port of the {link.slave_kind or 'link'} {quoted(master)} and "
         "cannot be a parent",
-        f"-o parent={master}",
+        f"-o parent={switch}",
     )
 
 
@@ -119,11 +124,12 @@ def mtu_above(mtu: int, link: LinkInfo, subject: str = "") -> Finding | None:
     """``mtu`` in bytes; 0 takes the parent's."""
     if not link.mtu or mtu <= link.mtu:
         return None
+    mend = f"ip link set {link.name} mtu {mtu}"
     return Finding(
         "mtu-above-parent",
         subject or f"parent {link.name}",
         f"mtu {mtu} is above that of the parent {link.name}, {link.mtu}",
-        f"-o mtu={link.mtu}, or ip link set {link.name} mtu {mtu}",
+        mend if subject else f"-o mtu={link.mtu}, or {mend}",
     )
 
 
@@ -216,17 +222,34 @@ def of_use(use: Use) -> Iterator[Finding]:
         yield from _missing(use)
         return
     if link.loopback:
-        yield loopback(parent.name, "-o parent=eth0")
+        yield loopback(parent.name, _instead(parent))
         return
     found = port(link, parent.master)
     if found is not None:
-        yield found
-    yield from occupied(driver(use.driver), use.options, link, _of_others(use))
+        yield _mended(use, found)
+    for found in occupied(driver(use.driver), use.options, link, _of_others(use)):
+        yield _mended(use, found)
     above = mtu_above(use.options.mtu, link, use.subject)
     if above is not None:
         yield above
     yield from _macs(use, link)
     yield from _state(parent, link)
+
+
+def _mended(use: Use, found: Finding) -> Finding:
+    """Flags that a network is to be made with become, for one that is there, the whole command."""
+    if not use.network or not found.fix.startswith("-"):
+        return found
+    flag, _, word = found.fix.partition(" ")
+    if flag == "-d":
+        return found._replace(fix=again(use, driver=word))
+    if word.startswith("parent="):
+        return found._replace(fix=again(use, parent=word.removeprefix("parent=")))
+    return found._replace(fix=again(use, options=found.fix))
+
+
+def _instead(parent: Parent, suffix: str = "") -> str:
+    return f"-o parent={parent.instead}{suffix}" if parent.instead else "ip -br link"
 
 
 def _of_others(use: Use) -> list[Upper]:
@@ -242,9 +265,9 @@ def _of_others(use: Use) -> list[Upper]:
 def _missing(use: Use) -> Iterator[Finding]:
     parent, lower = use.parent, use.parent.lower
     if parent.same_vlan and lower is not None:
-        yield vlan_present(parent.vlan_id, lower.name, parent.same_vlan)
+        yield _mended(use, vlan_present(parent.vlan_id, lower.name, parent.same_vlan))
     if lower is not None and lower.loopback:
-        yield loopback(lower.name, "-o parent=eth0.10")
+        yield loopback(lower.name, _instead(parent, f".{parent.vlan_id}"))
     elif lower is not None:
         if not lower.up:
             yield lower_down(lower)

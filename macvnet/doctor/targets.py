@@ -41,7 +41,8 @@ CAUSES = (
     Cause(
         "target-rp-filter",
         "What comes in by the endpoint from outside its subnet is dropped.",
-        "`rp_filter` is 1 (strict) in the target, and the way back leaves by another link.",
+        "`rp_filter` is 1 (strict) in the target, and the way back leaves by another link, without "
+        "policy routes.",
         "Set it to 2 (loose) there.",
     ),
 )
@@ -88,7 +89,7 @@ def _link(target: Target, link: TargetLink) -> Iterator[Finding]:
             _zero(target, link, "arp_filter"),
         )
     other = link.rivals[0] if link.rivals else link.default_by
-    if link.rp_filter == STRICT and other and other != link.name:
+    if link.answers and link.rp_filter == STRICT and other and other != link.name:
         back = "is in the same subnet" if link.rivals else "has the default route"
         yield Finding(
             "target-rp-filter",

@@ -12,11 +12,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 
 from macvnet import chance, keys
-from macvnet.errors import Conflict, StoreError
+from macvnet.errors import Conflict, MacvnetError, StoreError
 from macvnet.kernel.namespaces import Namespace, boot_id
 from macvnet.settings import Settings
 from macvnet.store import Store, Transaction, open_store
 from macvnet.store.turns import LOCKS
+from macvnet.text import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -162,10 +163,7 @@ class Context:
                 0o600,
             )
         except OSError as error:
-            raise StoreError(
-                f"cannot lock {directory}/{name}: {error.strerror}",
-                f"ls -ld {self.settings.state_dir}",
-            ) from None
+            raise _unlockable(f"{directory}/{name}", error) from None
         try:
             self._take(fd)
             self._locks[name] = fd
@@ -242,10 +240,7 @@ class Context:
                 for mark in marks[1:]:
                     os.link(marks[0], mark)
             except OSError as error:
-                raise StoreError(
-                    f"cannot lock {marks[0]}: {error.strerror}",
-                    f"ls -ld {self.settings.state_dir}",
-                ) from None
+                raise _unlockable(marks[0], error) from None
             for name in _slots(wanted):
                 fcntl.flock(self._locks[name], fcntl.LOCK_UN)
             try:
@@ -280,6 +275,17 @@ class Context:
             os.unlink(self._mark(cookie))
             os.close(fd)
         return None
+
+
+def _unlockable(path: str, error: OSError) -> MacvnetError:
+    from macvnet import failures
+
+    if error.errno in failures.SHORTAGES:
+        told = failures.told(error)
+        if told is not None:
+            return told
+    advice = failures.advice(error, os.path.dirname(path))
+    return StoreError(f"cannot lock {quoted(path)}: {failures.reason(error)}", advice)
 
 
 def _slots(cookies: Iterable[int]) -> list[str]:

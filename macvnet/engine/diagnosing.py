@@ -67,6 +67,7 @@ def diagnose(ctx: Context, word: str, *, active: bool = False, root: str = "/") 
             tuple(found.targets),
             _answered(found.asking, answers),
             _advertised(found.soliciting),
+            asked=bool(word),
         )
     return doctor.examine(facts)
 

@@ -155,8 +155,8 @@ def configure(
             raise KernelRefused(
                 f"use IPv6 in {at.target.owner}",
                 errno.EAFNOSUPPORT,
-                hint="the kernel has no IPv6; leave "
-                + ("-o ipv6_mode=slaac out" if mode == SLAAC else "the IPv6 --subnet out"),
+                "this kernel has no IPv6",
+                "leave " + ("-o ipv6_mode=slaac out" if mode == SLAAC else "the IPv6 --subnet out"),
             )
         for family, key, value in endpoint_sysctls:
             if not sysctl.write(family, name, key, value, at.netlink.tell):

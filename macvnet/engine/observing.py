@@ -15,7 +15,7 @@ from macvnet.engine import endpoint_link, lookup, parents
 from macvnet.engine.context import Context
 from macvnet.engine.parents import STACKED, Prospect, uppers_of
 from macvnet.errors import KernelRefused, MacvnetError
-from macvnet.kernel import addressing, links, nsid, sysctl, virtual_functions
+from macvnet.kernel import addressing, links, neighbours, nsid, sysctl, virtual_functions
 from macvnet.kernel.constants import VLAN_8021Q
 from macvnet.kernel.links import LinkInfo
 from macvnet.kernel.namespaces import Namespace, entered
@@ -97,7 +97,14 @@ class Observer:
             same_vlan=self._vlan_on(lower, vlan_id),
             made=made,
             devices=self._devices(lower),
+            instead=self._instead() if lower.loopback else "",
         )
+
+    def _instead(self) -> str:
+        """The link that the default route leaves by, or "" where there is none."""
+        defaults = sorted((r for r in self.routes if r.destination is None), key=lambda r: r.metric)
+        names = {link.ifindex: link.name for link in self.every}
+        return names.get(defaults[0].ifindex, "") if defaults else ""
 
     def of_link(self, link: LinkInfo) -> Parent:
         """A parent that is there; a macvlan's is its lower link, as for the kernel."""
@@ -118,6 +125,7 @@ class Observer:
             subnets=tuple(self._prospect(link).own_subnets()),
             devices=self._devices(lower or link),
             managers=self._managers(link) if made else (),
+            instead=self._instead() if link.loopback else "",
         )
 
     def _vlan_on(self, lower: LinkInfo, vlan_id: int) -> str:
@@ -157,7 +165,7 @@ class Observer:
                 if physical is not None:
                     checks = virtual_functions.spoof_checks(self._ctx.netlink, physical.ifindex)
                     check = (above, number) if checks.get(number) else None
-            found.append(Device(one.name, seen.physical, seen.wireless, check))
+            found.append(Device(one.name, seen.physical, seen.wireless, check, seen.driver))
         return tuple(found)
 
     def _managers(self, link: LinkInfo) -> tuple[tuple[str, str], ...]:
@@ -167,13 +175,27 @@ class Observer:
                 same = first.same_as(self._ctx.namespace)
         except MacvnetError:  # not ours to see
             return ()
-        return managers.look(self._root, link.name, link.kind) if same else ()
+        if not same:
+            return ()
+        lower = next((one.name for one in self.every if one.ifindex == link.lower), "")
+        place = managers.Place(link.name, link.kind, link.mac, lower, link.vlan_id or 0)
+        return managers.look(self._root, place)
 
 
 def use_of(network: Network, parent: Parent, endpoints: list[Endpoint]) -> Use:
     """A network as it uses its parent."""
     members = tuple(Member(e.id, str(e.owner), e.mac, e.sandbox.nsid) for e in endpoints)
-    return Use(network.name, network.driver, network.link, network.pools, parent, members)
+    return Use(
+        network.name,
+        network.driver,
+        network.link,
+        network.pools,
+        parent,
+        members,
+        shim=network.shim,
+        arp_ignore=_sysctl("ipv4", network.shim, "arp_ignore") if network.shim else 0,
+        isolated=network.isolated,
+    )
 
 
 def use_without_network(parent: Parent) -> Use:
@@ -194,7 +216,7 @@ def target_of(ctx: Context, opened: OpenTarget, joined: list[tuple[Network, Endp
         every = links.all_links(at.netlink)
         lo = next((link for link in every if link.loopback), None)
         present = [
-            (network, link)
+            (network, endpoint, link)
             for network, endpoint in joined
             if (link := endpoint_link.find(ctx, driver(network.driver), endpoint, at, None))
         ]
@@ -205,8 +227,12 @@ def target_of(ctx: Context, opened: OpenTarget, joined: list[tuple[Network, Endp
     default_by = names.get(defaults[0].ifindex, "") if defaults else ""
     with entered(opened.namespace):
         found = [
-            _target_link(network, link, _rivals(network, link, addresses, names), default_by)
-            for network, link in present
+            _target_link(network, endpoint, link)._replace(
+                rivals=_rivals(network, link, addresses, names),
+                default_by=default_by,
+                heard=neighbours.heard(link.name),
+            )
+            for network, endpoint, link in present
         ]
     return Target(str(opened.owner), opened.enter, lo is not None and lo.up, tuple(found))
 
@@ -226,24 +252,24 @@ def _rivals(
     return tuple(dict.fromkeys(name for name in found if name))
 
 
-def _target_link(
-    network: Network, link: LinkInfo, rivals: tuple[str, ...], default_by: str
-) -> TargetLink:
-    def number(family: str, key: str, *, everywhere: bool = True) -> int:
-        names = ("all", link.name) if everywhere else (link.name,)
-        values = [sysctl.read(family, name, key) or "0" for name in names]
-        return max(int(value) for value in values if value.lstrip("-").isdecimal())
-
-    asks = driver(network.driver).announces_from_parent(network.link) is not None
+def _target_link(network: Network, endpoint: Endpoint, link: LinkInfo) -> TargetLink:
+    """The link and the sysctls in force on it, read in the namespace that this thread is in."""
+    speaks = any(pool.family == IPV4 for pool in network.pools)
+    resolves = driver(network.driver).announces_from_parent(network.link) is not None
     return TargetLink(
         link.name,
         network.name,
         network.ipv6,
-        asks,
-        number("ipv6", "disable_ipv6", everywhere=False) == 1,
-        number("ipv4", "arp_ignore"),
-        number("ipv4", "arp_filter"),
-        number("ipv4", "rp_filter"),
-        rivals,
-        default_by,
+        speaks and resolves,
+        sysctl.read("ipv6", link.name, "disable_ipv6") == "1",
+        _sysctl("ipv4", link.name, "arp_ignore"),
+        _sysctl("ipv4", link.name, "arp_filter"),
+        _sysctl("ipv4", link.name, "rp_filter"),
+        answers=speaks and not (network.isolated or endpoint.routing.policy),
     )
+
+
+def _sysctl(family: str, name: str, key: str) -> int:
+    """What is in force on a link: the higher one of its own and of ``all``."""
+    values = [sysctl.read(family, each, key) or "0" for each in ("all", name)]
+    return max(int(value) for value in values if value.lstrip("-").isdecimal())

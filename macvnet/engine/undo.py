@@ -36,6 +36,14 @@ def apart(keep: Callable[[MacvnetError], object]) -> Iterator[None]:
         keep(error)
 
 
+def _reason(failure: MacvnetError | OSError) -> str:
+    if isinstance(failure, MacvnetError):
+        return failure.message
+    from macvnet import failures
+
+    return failures.reason(failure)
+
+
 class Undo:
     """``with Undo(note) as undo: act(); undo.push(what, reverse)``.
 
@@ -72,4 +80,4 @@ class Undo:
                 try:
                     step()
                 except (MacvnetError, OSError) as failure:
-                    self._note(f"could not undo: {what}: {failure}")
+                    self._note(f"could not undo: {what}: {_reason(failure)}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 
+from macvnet import failures
 from macvnet.engine.watch_deciding import Pause
 from macvnet.errors import MacvnetError, NotFound
 from macvnet.kernel.folder_events import FolderEvents
@@ -54,7 +55,7 @@ class Source:
             self.why = error.message
             return
         except OSError as error:
-            self._pause_for(f"{self.runtime} cannot be waited for: {error.strerror}")
+            self._pause_for(f"{self.runtime} cannot be waited for: {failures.reason(error)}")
             return
         seen = following.witnessed(self.runtime)
         if not os.path.exists(path):

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Protocol
 
-from macvnet import signals
+from macvnet import failures, signals
 from macvnet.engine import following
 from macvnet.engine.context import Context, holder
 from macvnet.engine.following import Act
@@ -70,7 +70,7 @@ def _alone(ctx: Context) -> Iterator[None]:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise StoreError(
-            f"cannot lock {path}: {error.strerror}", f"ls -ld {ctx.settings.state_dir}"
+            f"cannot lock {path}: {failures.reason(error)}", failures.advice(error, path)
         ) from None
     try:
         try:

@@ -9,6 +9,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 
+from macvnet import failures
 from macvnet.errors import Conflict, KernelRefused, PermissionDenied
 from macvnet.text import printable, quoted
 
@@ -70,4 +71,9 @@ def explained(path: str) -> Iterator[None]:
 def _refusal(path: str, error: OSError) -> PermissionDenied | KernelRefused:
     if isinstance(error, PermissionError):
         return PermissionDenied(f"no permission to write {quoted(path)}", "run macvnet as root")
-    return KernelRefused(f"write {quoted(path)}", error.errno or 0)
+    return KernelRefused(
+        f"write {quoted(path)}",
+        error.errno or 0,
+        failures.reason(error),
+        failures.advice(error, path),
+    )

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from types import TracebackType
 
 from macvnet import sockets
-from macvnet.errors import KernelRefused, NotFound, PermissionDenied
+from macvnet.errors import KernelRefused, MacvnetError, NotFound, PermissionDenied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,6 +62,18 @@ def _set_namespace(fd: int) -> None:
         raise refusal.during("enter a network namespace") from None
 
 
+def _unopened(path: str, error: OSError | ValueError) -> MacvnetError:
+    """Nothing there, unless it is the machine that lacks something."""
+    if isinstance(error, OSError):
+        from macvnet import failures
+
+        if error.errno in failures.SHORTAGES or path == THREAD_NAMESPACE:
+            told = failures.told(error)
+            if told is not None:
+                return told
+    return NotFound(f"there is no network namespace {path!r}", "ip netns list; lsns -t net")
+
+
 class Namespace:
     """An open network namespace; ``fd`` keeps it alive until ``close``."""
 
@@ -86,10 +98,8 @@ class Namespace:
             raise PermissionDenied(
                 f"no permission to open the namespace {path!r}", "run macvnet as root"
             ) from None
-        except (OSError, ValueError):
-            raise NotFound(
-                f"there is no network namespace {path!r}", "ip netns list; lsns -t net"
-            ) from None
+        except (OSError, ValueError) as error:
+            raise _unopened(path, error) from None
         import fcntl
 
         try:
@@ -105,6 +115,10 @@ class Namespace:
     def of_pid(cls, pid: int) -> Namespace:
         """Open a process's network namespace; NotFound if there is no such process."""
         if not os.path.isdir(f"/proc/{pid}"):
+            if not os.path.isdir("/proc/self"):
+                from macvnet import failures
+
+                raise failures.hidden("/proc/self")
             raise NotFound(f"there is no process {pid}", "ps -e -o pid,comm")
         return cls.open(f"/proc/{pid}/ns/net")
 
@@ -195,7 +209,8 @@ def socket_cookie(sock: sockets.socket) -> int:
         raise KernelRefused(
             "tell network namespaces apart (SO_NETNS_COOKIE)",
             error.errno or 0,
-            hint="uname -r; macvnet needs Linux 5.14 or newer",
+            "this kernel does not know it",
+            "uname -r; macvnet needs Linux 5.14 or newer",
         ) from None
     return int.from_bytes(raw, "little")
 

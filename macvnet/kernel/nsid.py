@@ -27,6 +27,7 @@ from macvnet.kernel.rtnetlink import (
     Rtnetlink,
     encoded,
 )
+from macvnet.text import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,10 +71,11 @@ def assign(netlink: Rtnetlink, namespace: Namespace) -> int:
                 if known is not None:
                     return known
             elif error.errno != errno.ENOSPC:
-                raise error.during("number the namespace") from None
+                raise error.during(f"number the namespace {quoted(_name(namespace))}") from None
         else:
             return number
-    raise KernelRefused("", errno.ENOSPC).during("number the namespace")
+    refusal = KernelRefused("", errno.ENOSPC)
+    raise refusal.during(f"number the namespace {quoted(_name(namespace))}")
 
 
 def _name(namespace: Namespace) -> str:

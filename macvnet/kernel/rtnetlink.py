@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 
 from macvnet import sockets
-from macvnet.errors import KernelRefused, PermissionDenied
+from macvnet.errors import ADVICE, KernelRefused, PermissionDenied, meant
 from macvnet.kernel import detached
 from macvnet.kernel.constants import NAME_MAX
 from macvnet.kernel.messages import Value, formed
@@ -46,6 +46,8 @@ NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 10, 11, 12
 
 _HEADER = struct.Struct("=IHHII")
 REPLY_SECONDS = 30.0
+READING = "read the network configuration"
+DOCTOR = "macvnet doctor"
 ABSENT = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EINVAL)
 """What the kernel answers where there is no such object."""
 PIPELINED = 64
@@ -62,11 +64,13 @@ _rooms: list[bytearray] = []
 class NetlinkError(KernelRefused):
     """The kernel answered a request with an errno; ``text`` is its own explanation or "".
 
-    Whoever knows what the request was for says so in an error of its own.
+    Whoever knows what the request was for says so in an error of its own; where
+    nobody does, ``operation`` is told.
     """
 
-    def __init__(self, number: int, text: str = "") -> None:
-        super().__init__("change or read the network configuration", number, text)
+    def __init__(self, number: int, text: str = "", operation: str = READING) -> None:
+        super().__init__(operation, number, meant(number, text), ADVICE.get(number, DOCTOR))
+        self.text = text
 
 
 class Request(NamedTuple):
@@ -207,7 +211,7 @@ class Rtnetlink:
         for number, question in enumerate(questions, first):
             batch += question
             struct.pack_into("=I", batch, len(batch) - len(question) + 8, number)
-        self._socket.send(batch)
+        self._put(batch)
         found: dict[int, bool] = {}
         while len(found) < len(questions):
             for message in _messages(self._received()):
@@ -280,7 +284,13 @@ class Rtnetlink:
 
     def _send(self, message: Any, kind: int, flags: int) -> None:
         self._sequence += 1
-        self._socket.send(encoded(message, kind, flags, self._sequence))
+        self._put(encoded(message, kind, flags, self._sequence))
+
+    def _put(self, data: bytes | bytearray) -> None:
+        try:
+            self._socket.send(data)
+        except OSError as error:
+            raise NetlinkError(error.errno or errno.EIO) from None
 
     def _receive(
         self,
@@ -317,6 +327,8 @@ class Rtnetlink:
             return bytes(memoryview(room)[:size])
         except BlockingIOError:
             raise NetlinkError(errno.ETIMEDOUT) from None
+        except OSError as error:
+            raise NetlinkError(error.errno or errno.EIO) from None
         finally:
             _rooms.append(room)
 
@@ -346,7 +358,8 @@ def encoded(message: Any, kind: int, flags: int, sequence: int) -> bytes:
 
 def _refusal(error: NetlinkError, request: Request) -> NetlinkError | PermissionDenied:
     if error.errno != errno.EPERM:
-        return error
+        command = f"do 'ip {request.command}'" if request.command else "make a link to try"
+        return NetlinkError(error.errno, error.text, command)
     from macvnet.surroundings import machine
 
     what = f"for 'ip {request.command}'" if request.command else "to make links"

@@ -228,4 +228,4 @@ def _refusal(number: int) -> KernelRefused | PermissionDenied:
             "the capability CAP_NET_ADMIN is missing to look at the links of containers",
             "run macvnet as root",
         )
-    return KernelRefused("look at the links", number)
+    return KernelRefused("", number).during("look at the links of containers")

@@ -16,6 +16,7 @@ from collections.abc import Collection
 from types import TracebackType
 from typing import Any, NoReturn
 
+from macvnet import failures
 from macvnet.errors import (
     InvalidRequest,
     KernelRefused,
@@ -234,14 +235,19 @@ def refusal(failed: sandbox.Failed) -> MacvnetError:
         return PermissionDenied(
             f"the capability {missing} is missing to {failed.operation}", "run macvnet as root"
         )
-    return KernelRefused(failed.operation, failed.errno)
+    error = OSError(failed.errno, os.strerror(failed.errno))
+    return KernelRefused(
+        failed.operation, failed.errno, failures.reason(error), failures.advice(error)
+    )
 
 
 def receive_ready(channel: socket.socket) -> Ready:
     """Wait until the process is furnished. PermissionDenied, KernelRefused."""
     message = _receive(channel)
     if message is None:
-        raise KernelRefused("start the command's process", errno.ECHILD, "it was killed")
+        raise KernelRefused(
+            "start the command's process", errno.ECHILD, "it was killed", "dmesg | tail"
+        )
     if "operation" in message:
         raise refusal(sandbox.Failed(message["operation"], message["errno"]))
     return Ready(message["pid"], message["supervisor"], tuple(message["notes"]))

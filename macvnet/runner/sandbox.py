@@ -12,6 +12,7 @@ import os
 import socket
 import struct
 
+from macvnet import failures
 from macvnet.addresses import Address
 from macvnet.kernel.namespaces import Namespace, entered
 from macvnet.records import NamedTuple
@@ -113,7 +114,8 @@ def _bind_etc(inside: Inside) -> list[str]:
         try:
             libc.mount(f"{directory}/{entry}", f"/etc/{entry}", "none", libc.MS_BIND)
         except OSError as error:
-            notes.append(f"{directory}/{entry} does not replace /etc/{entry}: {error.strerror}")
+            why = failures.reason(error)
+            notes.append(f"{directory}/{entry} does not replace /etc/{entry}: {why}")
     return notes
 
 

@@ -191,8 +191,12 @@ class Stream:
 
 
 def _unavailable(api: Api, where: Place, error: OSError) -> RuntimeUnavailable:
-    why = error.strerror or str(error)
-    return RuntimeUnavailable(f"{api.name} at {where} cannot be followed: {why}", api.start)
+    from macvnet import failures
+
+    return RuntimeUnavailable(
+        f"{api.name} at {where} cannot be followed: {failures.reason(error)}",
+        failures.advice(error, otherwise=api.start),
+    )
 
 
 def _event(line: bytes) -> Event | None:

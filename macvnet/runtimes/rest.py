@@ -76,8 +76,11 @@ def get(runtime: str, place: Place, path: str, seconds: float, start: str) -> An
             f"{runtime} at {place} does not answer within {seconds:g} s", start
         ) from None
     except OSError as error:
+        from macvnet import failures
+
         raise RuntimeUnavailable(
-            f"{runtime} at {place} cannot be asked: {error.strerror or error}", start
+            f"{runtime} at {place} cannot be asked: {failures.reason(error)}",
+            failures.advice(error, otherwise=start),
         ) from None
     return _decoded(runtime, place, raw, start)
 

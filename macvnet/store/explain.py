@@ -19,6 +19,21 @@ def locked_out(path: str, seconds: float) -> StoreError:
     )
 
 
+def _at(path: str) -> OSError | None:
+    """Why the file cannot be opened, which SQLite does not say; None if it can be."""
+    opened: list[int] = []
+    try:
+        # SQLite has more than the one open: the log, its index, the folder.
+        for wanted in (path, path, path, os.path.dirname(path)):
+            opened.append(os.open(wanted, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        return error
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+    return None
+
+
 def explanation(error: sqlite3.Error, path: str, seconds: float) -> MacvnetError:
     """One sentence and something to type; ``seconds`` is how long a lock was waited for."""
     directory = os.path.dirname(path)
@@ -30,6 +45,14 @@ def explanation(error: sqlite3.Error, path: str, seconds: float) -> MacvnetError
         )
     if code == sqlite3.SQLITE_FULL:
         return StoreError(f"no space is left on the disk of {quoted(path)}", f"df -h {directory}")
+    failure = _at(path) if code == sqlite3.SQLITE_CANTOPEN else None
+    if failure is not None:
+        from macvnet import failures
+
+        return StoreError(
+            f"the state in {quoted(path)} cannot be opened: {failures.reason(failure)}",
+            failures.advice(failure, path),
+        )
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
         return StoreError(
             f"the state in {quoted(path)} cannot be written or opened ({error})",
@@ -37,4 +60,6 @@ def explanation(error: sqlite3.Error, path: str, seconds: float) -> MacvnetError
         )
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return locked_out(path, seconds)
-    return StoreError(f"the state in {quoted(path)} cannot be used ({error})", "dmesg | tail")
+    return StoreError(
+        f"the state in {quoted(path)} cannot be used ({error})", f"df -h {directory}; dmesg | tail"
+    )

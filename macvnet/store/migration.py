@@ -77,7 +77,11 @@ def _back_up(path: str, wanted: str) -> None:
             raise
         _sync(os.path.dirname(wanted))
     except (OSError, sqlite3.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
+        reason: object = error
+        if isinstance(error, OSError):
+            from macvnet import failures
+
+            reason = failures.reason(error)
         raise StoreError(
             f"the state in {quoted(path)} is of an older macvnet, and cannot be backed up before "
             f"it is brought up to date ({reason})",

@@ -91,7 +91,16 @@ def _refuse_foreign(path: str, status: os.stat_result, remedy: str) -> None:
 
 
 def _unusable(state_dir: str, error: OSError) -> MacvnetError:
+    from macvnet import failures
+
     return StoreError(
-        f"the state directory {quoted(state_dir)} cannot be used ({error.strerror})",
-        "give another directory with --state-dir",
+        f"the state directory {quoted(state_dir)} cannot be used: {failures.reason(error)}",
+        failures.advice(error, _nearest(state_dir)),
     )
+
+
+def _nearest(path: str) -> str:
+    """The path, or what of it there is: df and the like know nothing of what is not there."""
+    while not os.path.lexists(path) and os.path.dirname(path) != path:
+        path = os.path.dirname(path)
+    return path

@@ -14,11 +14,15 @@ from macvnet.surroundings import text_of
 
 
 class Hardware(NamedTuple):
-    """What is behind a link. ``physical_function`` is its name and our number there."""
+    """What is behind a link. ``physical_function`` is its name and our number there.
+
+    ``driver`` is the kernel's name for what drives it, "" where sysfs shows none.
+    """
 
     physical: bool = False
     wireless: bool = False
     physical_function: tuple[str, int] | None = None
+    driver: str = ""
 
 
 def look(root: str, name: str, ifindex: int, macs: tuple[str, ...]) -> Hardware:
@@ -29,7 +33,15 @@ def look(root: str, name: str, ifindex: int, macs: tuple[str, ...]) -> Hardware:
         return Hardware()
     device = os.path.join(folder, "device")
     wireless = any(os.path.exists(os.path.join(folder, one)) for one in ("phy80211", "wireless"))
-    return Hardware(os.path.exists(device) or wireless, wireless, _function(device))
+    there = os.path.exists(device)
+    return Hardware(there or wireless, wireless, _function(device), _driver(device))
+
+
+def _driver(device: str) -> str:
+    try:
+        return os.readlink(os.path.join(device, "driver")).rpartition("/")[2]
+    except OSError:
+        return ""
 
 
 def _function(device: str) -> tuple[str, int] | None:

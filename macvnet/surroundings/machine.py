@@ -21,7 +21,8 @@ class Machine(NamedTuple):
     """The machine and this process. ``lacking``: modules needed that the kernel cannot have.
 
     ``distribution`` is ID and ID_LIKE of os-release(5), in that order; ``vendor``,
-    ``product`` and ``asset_tag`` are DMI's. ``capabilities`` are those needed and missing.
+    ``product`` and ``asset_tag`` are DMI's, ``uuid`` is the hypervisor's or DMI's.
+    ``capabilities`` are those needed and missing.
     """
 
     release: str = ""
@@ -33,6 +34,7 @@ class Machine(NamedTuple):
     vendor: str = ""
     product: str = ""
     asset_tag: str = ""
+    uuid: str = ""
 
 
 def look(root: str = "/", kinds: tuple[str, ...] = ()) -> Machine:
@@ -50,6 +52,7 @@ def look(root: str = "/", kinds: tuple[str, ...] = ()) -> Machine:
         text_of(dmi, "sys_vendor") or "",
         text_of(dmi, "product_name") or "",
         text_of(dmi, "chassis_asset_tag") or "",
+        text_of(root, "sys/hypervisor/uuid") or text_of(dmi, "product_uuid") or "",
     )
 
 

@@ -1,7 +1,8 @@
-"""Whether systemd-networkd or NetworkManager may take a link for one of theirs.
+"""Whether systemd-networkd or NetworkManager will configure a link that macvnet makes.
 
-Both are told by files. Only what a name or a kind decides is judged here; a file
-that asks for anything else of a link (its MAC, its driver) is taken for another's.
+Both are told by files. networkd goes by the first that matches; NetworkManager leaves
+alone what others make, unless a profile is for it. What a name, a kind, a MAC or a VLAN
+decides is judged here; a file that asks for anything else is taken for another link's.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 from fnmatch import fnmatchcase
 
+from macvnet.records import NamedTuple
 from macvnet.surroundings import text_of
 
 NETWORKD, NETWORKMANAGER = "networkd", "NetworkManager"
@@ -21,26 +23,66 @@ FOLDERS = (
 )
 """Where .network files are; of one name the first counts (systemd.network(5))."""
 NM_FOLDERS = ("etc/NetworkManager", "run/NetworkManager", "usr/lib/NetworkManager")
-DECIDED_HERE = {"name", "type", "kind"}
+NM_PROFILES = "system-connections"
+DECIDED_HERE = {"name", "type", "kind", "macaddress"}
 NO = ("no", "false", "off", "0", "n", "f")
 
 Section = dict[str, list[str]]
 
 
-def look(root: str, name: str, kind: str) -> tuple[tuple[str, str], ...]:
+class Place(NamedTuple):
+    """A link as these programs tell it from others; ``lower`` and ``vlan_id`` are a VLAN's."""
+
+    name: str
+    kind: str
+    mac: str = ""
+    lower: str = ""
+    vlan_id: int = 0
+
+
+def look(root: str, link: Place) -> tuple[tuple[str, str], ...]:
     """The managers at work that nothing keeps from the link, each with the file it goes by."""
     found = []
     if os.path.isdir(os.path.join(root, "run/systemd/netif/links")):
-        file = networkd_file(root, name, kind)
+        file = networkd_file(root, link)
         if file:
             found.append((NETWORKD, file))
     at_work = os.path.isdir(os.path.join(root, "run/NetworkManager/devices"))
-    if at_work and not _left_alone(root, name, kind):
-        found.append((NETWORKMANAGER, ""))
+    if at_work and not _left_alone(root, link.name, link.kind):
+        file = networkmanager_profile(root, link)
+        if file:
+            found.append((NETWORKMANAGER, file))
     return tuple(found)
 
 
-def networkd_file(root: str, name: str, kind: str) -> str:
+def networkmanager_profile(root: str, link: Place) -> str:
+    """The path of a profile that starts by itself and is for the link, or ""."""
+    for folder in NM_FOLDERS:
+        for entry in _entries(root, f"{folder}/{NM_PROFILES}", ""):
+            path = f"{folder}/{NM_PROFILES}/{entry}"
+            sections = _sections(text_of(root, path) or "")
+            connection = sections.get("connection", {})
+            by_itself = _last(connection, "autoconnect", "true").lower() not in NO
+            if by_itself and link.name == _profiled(sections, connection, link):
+                return f"/{path}"
+    return ""
+
+
+def _profiled(sections: dict[str, Section], connection: Section, link: Place) -> str:
+    """The name of the link that a profile is for; a VLAN's may be left to be put together."""
+    named = _last(connection, "interface-name")
+    vlan = sections.get("vlan", {})
+    parent, number = _last(vlan, "parent"), _last(vlan, "id")
+    if not named and link.vlan_id and (parent, number) == (link.lower, str(link.vlan_id)):
+        return link.name
+    return named
+
+
+def _last(section: Section, key: str, otherwise: str = "") -> str:
+    return section.get(key, [otherwise])[-1]
+
+
+def networkd_file(root: str, link: Place) -> str:
     """The path of the .network file that configures the link, or ""."""
     files: dict[str, str] = {}
     for folder in FOLDERS:
@@ -48,18 +90,26 @@ def networkd_file(root: str, name: str, kind: str) -> str:
             files.setdefault(entry, f"/{folder}/{entry}")
     for entry in sorted(files):
         sections = _sections(text_of(root, files[entry][1:]) or "")
-        if not _matches(sections.get("match"), name, kind):
+        if not _matches(sections.get("match"), link):
             continue
-        unmanaged = sections.get("link", {}).get("unmanaged", ["no"])[-1].lower()
+        unmanaged = _last(sections.get("link", {}), "unmanaged", "no").lower()
         return "" if unmanaged not in NO else files[entry]
     return ""
 
 
-def _matches(match: Section | None, name: str, kind: str) -> bool:
+def _matches(match: Section | None, link: Place) -> bool:
     if not match or set(match) - DECIDED_HERE:
         return False
-    wanted = {"name": name, "type": kind if kind == "vlan" else "ether", "kind": kind}
-    return all(_globs(" ".join(values), wanted[key]) for key, values in match.items())
+    wanted = {
+        "name": link.name,
+        "type": link.kind if link.kind == "vlan" else "ether",
+        "kind": link.kind,
+        "macaddress": link.mac.lower(),
+    }
+    return all(
+        _globs(" ".join(values).lower() if key == "macaddress" else " ".join(values), wanted[key])
+        for key, values in match.items()
+    )
 
 
 def _globs(text: str, word: str) -> bool:

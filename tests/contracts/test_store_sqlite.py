@@ -209,7 +209,7 @@ def test_a_file_in_the_place_of_the_directory_is_refused(state: Path) -> None:
     state.parent.mkdir(parents=True)
     state.touch(0o600)
     refused(state, "is not a directory")
-    refused(state / "below", "cannot be used (Not a directory)")
+    refused(state / "below", "cannot be used: a file is where a directory should be (Not a dir")
 
 
 def test_a_path_with_a_null_is_refused() -> None:

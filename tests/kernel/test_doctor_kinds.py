@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.kernel.steps import CONFLICT, LAN, create, join, refused
-from tests.kernel.test_doctor import causes, only
+from tests.kernel.steps import CONFLICT, LAN, create, join, refused, wait_until
+from tests.kernel.test_doctor import causes, guarded, only, typed
 from tests.kernel.trunk import on_vlan, route_vlans
 from tests.lab import Lab
 
+__all__ = ["guarded"]
 pytestmark = pytest.mark.needs("vlan", "ipvlan", "bond")
 
 
@@ -35,13 +36,15 @@ def test_what_speaks_against_a_parent_of_another_kind(make_lab: Callable[..., La
         host.macvnet("rm", network).checked()
 
     host.bond("bond0", "eth1", "eth2")
-    assert only(host, "parent-port", "two") == (
-        "'eth1' is a port of the bond 'bond0' and cannot be a parent",
-        "-o parent=bond0",
-    )
+    evidence, fix = only(host, "parent-port", "two")
+    assert evidence == "'eth1' is a port of the bond 'bond0' and cannot be a parent"
     done = host.macvnet("connect", "two", target.target)
     assert refused(done, CONFLICT, "'bond0'") == "-o parent=bond0"
+    typed(host, fix)
+    assert causes(host, "two") == causes(host, "bond0") == []
+    host.macvnet("rm", "two").checked()
     host.batch("link set eth1 nomaster", "link set eth1 up", "link del bond0")
+    create(host, "two", "--subnet=10.1.0.0/24", "-o", "parent=eth1")
 
     for where in ("host", "a namespace that macvnet has numbered"):
         host.ip(*"link add link eth1 name ipvl0 type ipvlan mode l2".split())
@@ -49,13 +52,17 @@ def test_what_speaks_against_a_parent_of_another_kind(make_lab: Callable[..., La
             join(host, target, "lan")
             host.ip("link", "set", "ipvl0", "netns", str(target.pid))
         evidence, fix = only(host, "drivers-mixed", "two")
-        assert "'ipvl0'" in evidence and fix == "-d ipvlan"
+        assert "'ipvl0'" in evidence and "create -d ipvlan --subnet 10.1.0.0/24" in fix
         assert ("nsid" in evidence) == (where != "host")
         # On a parent that nobody has named a driver for, it is the one to go with.
         assert causes(host, "eth1") == []
         done = host.macvnet("connect", "two", target.target)
         assert refused(done, CONFLICT, "'ipvl0'") == "-d ipvlan"
-        (host if where == "host" else target).ip("link", "del", "ipvl0")
+        if where == "host":
+            host.ip("link", "del", "ipvl0")
+    typed(host, fix)
+    assert causes(host, "two") == []
+    target.ip("link", "del", "ipvl0")
     host.macvnet("rm", "two").checked()
 
     create(
@@ -71,7 +78,9 @@ def test_what_speaks_against_a_parent_of_another_kind(make_lab: Callable[..., La
     )
     host.ip(*"link add link eth1 name ipvl0 type ipvlan mode l2".split())
     evidence, fix = only(host, "ipvlan-modes-differ", "l3")
-    assert "'ipvl0'" in evidence and fix == "-o ipvlan_mode=l2 -o ipvlan_flag=bridge"
+    assert "'ipvl0'" in evidence and "-o ipvlan_mode=l2 -o ipvlan_flag=bridge" in fix
+    typed(host, fix)
+    assert causes(host, "l3") == []
 
 
 def test_what_speaks_against_a_vlan(make_lab: Callable[..., Lab]) -> None:
@@ -97,4 +106,19 @@ def test_what_speaks_against_a_vlan(make_lab: Callable[..., Lab]) -> None:
     assert causes(host, "v50") == ["gateway-silent"]
 
     host.ip("link", "set", "eth0", "down")
-    assert "no sub-interface" in only(host, "parent-down", "v50")[0]
+    evidence, fix = only(host, "parent-down", "v50")
+    assert "no sub-interface" in evidence
+    lab.router.ip("link", "set", "eth0", "up")
+    lab.switch.filter_vlans(False)
+    typed(host, fix)
+    assert wait_until(lambda: causes(host, "v50") == [])
+
+
+def test_ipvlan_gets_through_where_other_macs_do_not(guarded: Lab) -> None:
+    host = guarded.host
+    create(host, "lan", *LAN)
+    join(host, guarded.container(), "lan")
+    typed(host, only(host, "mac-filtered", "lan")[1])
+    web = guarded.container()
+    join(host, web, "lan")
+    assert web.ping("172.16.86.1") and causes(host, "lan") == []

@@ -3,7 +3,8 @@
 The NUMBER-th point at which macvnet touches the world (netlink message, sysctl
 write, fork, commit) fails, or the process is killed or interrupted after it. The
 points are found by counting, not by a list. Exit status 77 says that there is no
-such point.
+such point. With an errno as MODE the kernel answers with it at that point: to a
+message, where a sysctl is opened, or to a fork.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from collections.abc import Callable
 from typing import Any
 
 BEYOND = 77
+NUMBERS = sorted(errno.errorcode)
+"""Every errno there is."""
 FAIL, KILL, INTERRUPT = "fail", "kill", "interrupt"
 
 
@@ -37,7 +40,7 @@ class Points:
         def call(*args: Any, **kwargs: Any) -> Any:
             self.seen += 1
             mine = self.seen == self.number
-            if mine and self.mode == FAIL:
+            if mine and (self.mode == FAIL or self.mode.isdecimal()):
                 raise failure()
             result = real(*args, **kwargs)
             if mine and self.mode == KILL:
@@ -49,11 +52,66 @@ class Points:
         return call
 
 
+def answer(points: Points, number: int) -> None:
+    """The kernel answers with an errno at the point that is struck, and does nothing."""
+    import builtins
+
+    from macvnet.kernel import rtnetlink, sysctl
+
+    kind = rtnetlink.Rtnetlink
+    send, receive, soon = kind._send, kind._receive, kind.change_soon
+
+    # To a question these are no refusal: they say that there is no such object.
+    absent = number in rtnetlink.ABSENT
+
+    def sent(self: Any, message: Any, kind: int, flags: int) -> None:
+        counts = bool(flags & rtnetlink.NLM_F_ACK) or not absent
+        points.seen += counts
+        if counts and points.seen == points.number:
+            self.struck = True
+        else:
+            send(self, message, kind, flags)
+
+    def received(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.__dict__.pop("struck", False):
+            raise rtnetlink.NetlinkError(number)
+        return receive(self, *args, **kwargs)
+
+    def changed_soon(self: Any, request: Any, done: Any) -> None:
+        points.seen += 1
+        if points.seen == points.number:
+            raise rtnetlink._refusal(rtnetlink.NetlinkError(number), request)
+        soon(self, request, done)
+
+    kind._send, kind._receive = sent, received  # type: ignore[method-assign]
+    kind.change_soon = changed_soon  # type: ignore[method-assign]
+    if not absent:
+        kind.answered = points.around(  # type: ignore[method-assign]
+            kind.answered, lambda: rtnetlink.NetlinkError(number)
+        )
+    refused = OSError(number, os.strerror(number))
+    vars(sysctl)["open"] = points.around(builtins.open, lambda: refused)
+    os.fork = points.around(os.fork, lambda: refused)
+
+
 def main() -> int:
     """Run macvnet's own entry point with the strike in place."""
     mode, number, *arguments = sys.argv[1:]
     points = Points(mode, int(number))
     from macvnet.cli import boundary, calling
+
+    if mode.isdecimal():
+        answer(points, int(mode))
+    else:
+        strike(points, mode)
+    calling.standard_streams()
+    boundary.listen()
+    status = calling.run(arguments)
+    return status if points.struck else BEYOND
+
+
+def strike(points: Points, mode: str) -> None:
+    """Everything that touches the world counts, and fails, or ends the process."""
     from macvnet.errors import KernelRefused, StoreError
     from macvnet.kernel import rtnetlink, sysctl
     from macvnet.store.sqlite import SqliteBackend
@@ -71,10 +129,6 @@ def main() -> int:
         SqliteBackend.commit, lambda: StoreError("injected")
     )
     os.fork = points.around(os.fork, lambda: OSError(errno.EAGAIN, "injected"))
-    calling.standard_streams()
-    boundary.listen()
-    status = calling.run(arguments)
-    return status if points.struck else BEYOND
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ LINKS = st.builds(
     *(NUMBERS, NUMBERS, st.sampled_from(["", "passthru", "bridge", "l2", "l3"]), NAMES),
 )
 DEVICES = st.builds(
-    Device, NAMES, st.booleans(), st.booleans(), st.none() | st.tuples(NAMES, SMALL)
+    Device, NAMES, st.booleans(), st.booleans(), st.none() | st.tuples(NAMES, SMALL), NAMES
 )
 PARENTS = st.builds(
     Parent,
@@ -61,6 +61,7 @@ PARENTS = st.builds(
     few(st.tuples(SUBNETS, st.none() | ADDRESSES)),
     few(DEVICES),
     few(st.tuples(st.sampled_from([managers.NETWORKD, managers.NETWORKMANAGER]), NAMES)),
+    NAMES,
 )
 
 
@@ -80,6 +81,9 @@ USES = st.builds(
     few(st.builds(pool, NAMES, SUBNETS, st.none() | ADDRESSES)),
     PARENTS,
     few(st.builds(Member, NAMES, NAMES, MACS, NUMBERS)),
+    NAMES,
+    SMALL,
+    st.booleans(),
 )
 SUBJECTS = st.sampled_from(["network eth0", "parent eth0", "network "])
 GATEWAYS = st.builds(
@@ -94,7 +98,7 @@ TARGETS = st.builds(
         st.builds(
             TargetLink,
             *(NAMES, NAMES, st.booleans(), st.booleans(), st.booleans(), SMALL, SMALL, SMALL),
-            *(few(NAMES), NAMES),
+            *(few(NAMES), NAMES, st.booleans(), few(ADDRESSES)),
         )
     ),
 )
@@ -102,10 +106,12 @@ MACHINES = st.builds(
     machine.Machine,
     *(NAMES, few(st.sampled_from(["debian", "arch", "", "x"])), st.booleans()),
     *(few(KINDS), few(st.sampled_from([*machine.CAPABILITIES, "CAP_X"])), st.booleans()),
-    *(st.sampled_from([guard.vendor for guard in GUARDS]), NAMES, NAMES),
+    *(st.sampled_from([guard.vendor for guard in GUARDS]), NAMES, NAMES, NAMES),
 )
 ROUTERS = st.builds(Routers, SUBJECTS, NAMES, few(st.tuples(MACS, few(SUBNETS))))
-FACTS = st.builds(Facts, MACHINES, few(USES), few(TARGETS), few(GATEWAYS), few(ROUTERS))
+FACTS = st.builds(
+    Facts, MACHINES, few(USES), few(TARGETS), few(GATEWAYS), few(ROUTERS), st.booleans()
+)
 
 
 @settings(deadline=None)
@@ -148,6 +154,7 @@ def test_files_of_any_content_never_raise(lines: list[str], name: str) -> None:
         root = Path(folder)
         for path in (
             *("etc/systemd/network/a.network", "etc/NetworkManager/conf.d/a.conf"),
+            "etc/NetworkManager/system-connections/a.nmconnection",
             *("etc/os-release", "proc/self/status", "proc/kallsyms"),
             *("proc/sys/kernel/osrelease", "lib/modules/r/modules.dep"),
         ):
@@ -155,6 +162,6 @@ def test_files_of_any_content_never_raise(lines: list[str], name: str) -> None:
             (root / path).write_bytes(text)
         for path in ("run/systemd/netif/links", "run/NetworkManager/devices"):
             (root / path).mkdir(parents=True)
-        managers.look(str(root), name, "vlan")
+        managers.look(str(root), managers.Place(name, "vlan", lower=name, vlan_id=5))
         machine.look(str(root), ("vlan",))
         modules.lacking(str(root), "r", ("vlan", "x"))

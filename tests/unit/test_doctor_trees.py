@@ -6,43 +6,21 @@ named, without what nobody reads.
 
 from __future__ import annotations
 
-import os
 import struct
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from macvnet import doctor
 from macvnet.addresses import Address, Subnet
-from macvnet.doctor.facts import Device, Facts, Gateway, Parent, Use
+from macvnet.doctor.facts import Device, Facts, Gateway, Parent, Target, TargetLink, Use
 from macvnet.doctor.machine import guard_of
 from macvnet.kernel import arp, virtual_functions
 from macvnet.kernel.links import IFF_UP, LinkInfo
-from macvnet.model import LinkOptions
-from macvnet.surroundings import devices, machine, managers, modules
+from macvnet.model import LinkOptions, Pool
+from macvnet.surroundings import devices, machine, modules
+from tests.lab.trees import Tree
 
-Tree = Callable[[dict[str, str]], str]
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    """A root with these files; a value that begins with '->' is a symbolic link, '/' a folder."""
-
-    def make(files: dict[str, str]) -> str:
-        for name, text in files.items():
-            path = tmp_path / name
-            if text == "/":
-                path.mkdir(parents=True, exist_ok=True)
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if text.startswith("->"):
-                path.symlink_to(text.removeprefix("->"))
-            else:
-                path.write_text(text + "\n")
-        return str(tmp_path)
-
-    return make
+MAC = "02:00:5e:00:53:01"
 
 
 def link(name: str = "eth0", **changed: object) -> LinkInfo:
@@ -135,6 +113,7 @@ def test_virtual_function_leads_to_what_its_physical_one_checks(tree: Tree) -> N
 DMI = "sys/class/dmi/id"
 CLOUDS = {
     "Amazon EC2": ("Amazon EC2", "t3.micro", "i-0123456789abcdef0"),
+    "Amazon EC2 (Xen)": ("Xen", "HVM domU", ""),
     "Google Compute Engine": ("Google", "Google Compute Engine", ""),
     "Azure": ("Microsoft Corporation", "Virtual Machine", "7783-7084-3265-9085-8269-3286-77"),
     "Hyper-V": ("Microsoft Corporation", "Virtual Machine", "5132-8732-1128"),
@@ -145,22 +124,22 @@ CLOUDS = {
     "Oracle Cloud": ("QEMU", "Standard PC (i440FX + PIIX, 1996)", "OracleCloud.com"),
     "": ("QEMU", "Standard PC (Q35 + ICH9, 2009)", ""),
     "none": ("Dell Inc.", "PowerEdge R640", ""),
+    "none none": ("Xen", "HVM domU", ""),
+    "none none none": ("Microsoft Corporation", "Surface Pro 8", ""),
 }
 
 
 @pytest.mark.parametrize("name", CLOUDS)
 def test_cloud_is_told_by_dmi_where_the_parent_is_its_hardware(tree: Tree, name: str) -> None:
     vendor, product, tag = CLOUDS[name]
-    root = tree(
-        {
-            f"{DMI}/sys_vendor": vendor,
-            f"{DMI}/product_name": product,
-            f"{DMI}/chassis_asset_tag": tag,
-        }
-    )
+    files = {"sys_vendor": vendor, "product_name": product, "chassis_asset_tag": tag}
+    root = tree({f"{DMI}/{file}": text for file, text in files.items()})
+    if "(Xen)" in name:
+        tree({"sys/hypervisor/uuid": "ec2e1916-9099-7caf-fd21-012345abcdef"})
     seen = machine.look(root)
     guard = guard_of(seen)
-    assert (guard.name if guard else "") == name.replace("none", "")
+    told = name.replace("none", "").replace(" (Xen)", "").strip()
+    assert (guard.name if guard else "") == told
     seen = seen._replace(user_namespace=False)
     card = (Device("ens5", True),)
     expected = {"hypervisor-filters-macs"} if guard else set()
@@ -172,7 +151,88 @@ def test_cloud_is_told_by_dmi_where_the_parent_is_its_hardware(tree: Tree, name:
     assert found(Facts(seen, (use(devices=card),), gateways=(gateway,))) == {}
     if guard:
         fix = found(Facts(seen, (use(devices=card),)))["hypervisor-filters-macs"]
-        assert fix == (guard.allow or "macvnet create -d ipvlan -o parent=eth0 lan")
+        assert fix == (
+            guard.allow
+            or "macvnet disconnect --all lan && macvnet rm lan && macvnet create -d ipvlan "
+            "-o parent=eth0 lan"
+        )
+
+
+def test_card_that_is_handed_through_is_no_hypervisor_s(tree: Tree) -> None:
+    """Its frames leave by a switch of its own. A cloud's are the cloud's, whatever drives them."""
+    card = "sys/devices/pci0/0000:0b:00.0"
+    root = tree(
+        {
+            f"{DMI}/sys_vendor": "VMware, Inc.",
+            f"{card}/net/ens33/ifindex": "2",
+            f"{card}/net/ens33/address": MAC,
+            f"{card}/net/ens33/device": "->../../../0000:0b:00.0",
+            f"{card}/driver": "->../../../bus/pci/drivers/ixgbe",
+            "sys/class/net/ens33": "->../../devices/pci0/0000:0b:00.0/net/ens33",
+        }
+    )
+    seen = devices.look(root, "ens33", 2, (MAC,))
+    assert seen == devices.Hardware(True, False, None, "ixgbe")
+    vmware = machine.look(root)._replace(user_namespace=False)
+    amazon = vmware._replace(vendor="Amazon EC2")
+    for here, driver, guarded in (
+        (vmware, "ixgbe", False),
+        (vmware, "vmxnet3", True),
+        (vmware, "", True),
+        (amazon, "ixgbe", True),
+    ):
+        facts = Facts(here, (use(devices=(Device("ens33", True, driver=driver),)),))
+        assert set(found(facts)) == ({"hypervisor-filters-macs"} if guarded else set())
+
+
+def test_container_that_the_gateway_has_answered_speaks_for_the_hypervisor() -> None:
+    gateway = Address.parse("192.0.2.1")
+    pool = Pool("1", Subnet.parse("192.0.2.0/24"), gateway)
+    card = use(devices=(Device("ens33", True),))._replace(pools=(pool,))
+    here = machine.Machine(vendor="VMware, Inc.")
+    other = Address.parse("192.0.2.77")
+    for network, heard, guarded in (
+        ("lan", (gateway, other), False),
+        ("lan", (other,), True),
+        ("far", (gateway,), True),
+    ):
+        inside = TargetLink("eth0", network, False, True, heard=heard)
+        targets = (Target("netns:web", "ip netns exec web", True, (inside,)),)
+        facts = Facts(here, (card,), targets, asked=False)
+        assert set(found(facts)) == ({"hypervisor-filters-macs"} if guarded else set())
+
+
+@pytest.mark.parametrize(
+    ("slave_kind", "master", "fix"),
+    [
+        ("bridge", "vmbr0", "-o parent=vmbr0"),
+        ("bond", "bond0", "-o parent=bond0"),
+        ("team", "team0", "-o parent=team0"),
+        ("openvswitch", "ovs-system", "-o parent=$(ovs-vsctl port-to-br eth0)"),
+        # A virtual function below the card that Azure, or QEMU, has it stand in for.
+        ("", "eth5", "-o parent=eth5"),
+        ("vrf", "blue", ""),
+    ],
+)
+def test_port_names_what_to_take_instead(slave_kind: str, master: str, fix: str) -> None:
+    """A Proxmox host's card, a NAS's, one of Open vSwitch's."""
+    port = link(master=7, slave_kind=slave_kind)
+    expected = {"parent-port": fix} if fix else {}
+    assert found(Facts(uses=(use("", link=port, master=master),))) == expected
+    # Who is a port's master is none itself.
+    assert found(Facts(uses=(use("", link=link(kind=slave_kind)),))) == {}
+
+
+def test_gateway_that_routers_share_is_one() -> None:
+    """By GLBP each client is told another MAC; by VRRP all are told the same."""
+    for macs, twice in (
+        (("00:07:b4:00:01:01", "00:07:b4:00:01:02"), False),
+        (("00:00:5e:00:01:01",), False),
+        (("00:07:b4:00:01:01", MAC), True),
+    ):
+        answer = Gateway("network lan", Address.parse("192.0.2.1"), "eth0", "macvlan", macs)
+        expected = {"gateway-two-macs"} if twice else set()
+        assert set(found(Facts(uses=(use(),), gateways=(answer,)))) == expected
 
 
 RELEASE = "6.8.0-45-generic"
@@ -231,85 +291,6 @@ def test_capabilities_are_those_in_effect(
     tree: Tree, status: str, missing: tuple[str, ...]
 ) -> None:
     assert machine.missing_capabilities(tree({"proc/self/status": status})) == missing
-
-
-NETWORKD = "run/systemd/netif/links"
-ETC, LIB = "etc/systemd/network", "usr/lib/systemd/network"
-
-
-@pytest.mark.parametrize(
-    ("files", "file"),
-    [
-        ({f"{ETC}/50-all.network": "[Match]\nName=en* eth*\n[Network]\nDHCP=yes"}, "50-all"),
-        ({f"{ETC}/50-all.network": "[Match]\nName=!lo\n[Network]\nDHCP=yes"}, "50-all"),
-        ({f"{ETC}/50-all.network": "[Match]\nType=ether\n[Network]\nDHCP=yes"}, ""),
-        ({f"{ETC}/50-all.network": "[Match]\nType=vlan\n[Network]\nDHCP=yes"}, "50-all"),
-        ({f"{ETC}/50-all.network": "[Match]\nKind=vlan\n[Network]\nDHCP=yes"}, "50-all"),
-        ({f"{ETC}/50-all.network": "[Match]\nName=*\nMACAddress=02:00:5e:00:53:09"}, ""),
-        ({f"{ETC}/50-all.network": "[Network]\nDHCP=yes"}, ""),
-        ({f"{ETC}/50-all.network": "[Match]\nName=eth0"}, ""),
-        # The first file decides, and one in /etc hides its namesake.
-        (
-            {
-                f"{ETC}/50-all.network": "[Match]\nName=*",
-                f"{LIB}/00-macvnet-eth0.50.network": "[Match]\nName=eth0.50\n[Link]\nUnmanaged=yes",
-            },
-            "",
-        ),
-        (
-            {
-                f"{ETC}/50-all.network": "",
-                f"{LIB}/50-all.network": "[Match]\nName=*",
-            },
-            "",
-        ),
-    ],
-)
-def test_networkd_takes_what_its_first_matching_file_says(
-    tree: Tree, files: dict[str, str], file: str
-) -> None:
-    root = tree({NETWORKD: "/", **files})
-    seen = managers.look(root, "eth0.50", "vlan")
-    expected = ((managers.NETWORKD, f"/{ETC}/{file}.network"),) if file else ()
-    assert seen == expected
-
-
-def test_what_the_networkd_fix_writes_ends_the_finding(tree: Tree, tmp_path: Path) -> None:
-    root = tree({NETWORKD: "/", f"{ETC}/50-all.network": "[Match]\nName=eth*"})
-    seen = managers.look(root, "eth0.50", "vlan")
-    facts = Facts(uses=(use(name="eth0.50", link=link("eth0.50"), managers=seen),))
-    write = found(facts)["networkd-interferes"].partition(" && ")[0]
-    os.system(write.replace("> /", f"> {tmp_path}/"))
-    assert managers.look(root, "eth0.50", "vlan") == ()
-
-
-NM = "etc/NetworkManager"
-AT_WORK = {"run/NetworkManager/devices": "/"}
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "[keyfile]\nunmanaged-devices=interface-name:eth0.*",
-        "[keyfile]\nunmanaged-devices=mac:02:00:5e:00:53:09;interface-name:eth0.50",
-        "[keyfile]\nunmanaged-devices+=type:vlan",
-        "[keyfile]\nunmanaged-devices=*",
-    ],
-)
-def test_networkmanager_leaves_alone_what_it_is_told_to(tree: Tree, text: str) -> None:
-    assert managers.look(tree({f"{NM}/conf.d/a.conf": text}), "eth0.50", "vlan") == ()
-    assert managers.look(tree({**AT_WORK}), "eth0.50", "vlan") == ()
-    expected = () if text.endswith("=*") else ((managers.NETWORKMANAGER, ""),)
-    assert managers.look(tree({}), "lan7", "dummy") == expected
-
-
-def test_what_the_networkmanager_fix_writes_ends_the_finding(tree: Tree, tmp_path: Path) -> None:
-    root = tree({**AT_WORK, f"{NM}/conf.d": "/"})
-    seen = managers.look(root, "eth0.50", "vlan")
-    facts = Facts(uses=(use(name="eth0.50", link=link("eth0.50"), managers=seen),))
-    write = found(facts)["networkmanager-interferes"].partition(" && ")[0]
-    os.system(write.replace("> /", f"> {tmp_path}/"))
-    assert managers.look(root, "eth0.50", "vlan") == ()
 
 
 def test_frames_that_are_no_answer_are_none() -> None:
