@@ -58,6 +58,11 @@ class Integer(click.Option):
         return syntax.integer(self.opts[-1], value) if isinstance(value, str) else 0
 
 
+def short_verbose() -> Flag:
+    """The letter that docker has for --verbose where it has it."""
+    return Flag(["-v", "verbose"], expose_value=False, callback=_remember, help="As --verbose.")
+
+
 def _remember(ctx: click.Context, option: click.Parameter, value: Any) -> None:
     if value is not None:
         ctx.obj.given[option.name] = value

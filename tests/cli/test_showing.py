@@ -116,6 +116,12 @@ def test_inspect_has_dockers_shape(macvnet: Macvnet, engine: FakeEngine) -> None
     assert said == Said(0, (GOLDEN / "inspect.json").read_text(), "")
 
 
+def test_inspect_takes_dockers_letter_for_verbose(macvnet: Macvnet) -> None:
+    assert macvnet("inspect", "-v", "lan") == macvnet("inspect", "--verbose", "lan")
+    assert macvnet("inspect", "-v=false", "lan") == macvnet("inspect", "lan")
+    assert macvnet("inspect", "-v=maybe", "lan").status == 2
+
+
 @pytest.mark.parametrize("runtime", ["docker", "podman"])
 def test_containers_with_an_id_are_shown_as_docker_shows_them(
     macvnet: Macvnet, engine: FakeEngine, runtime: str
