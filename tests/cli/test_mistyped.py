@@ -10,7 +10,7 @@ import click
 import pytest
 
 from macvnet import option_keys
-from macvnet.annotations import KEYS
+from macvnet.annotations import KEYS, NUMBERS
 from macvnet.cli import filters
 from macvnet.cli.calling import run
 from macvnet.cli.invocation import Invocation
@@ -169,6 +169,21 @@ def test_networks(state: Path, capsys: pytest.CaptureFixture[str], line: str) ->
     status, out, said = refused(capsys, typed)
     assert (status, said) == (4, "frontend")
     assert out in ("", "[]\n")
+
+
+def test_capitals(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused(capsys, "inspect FRONTEND") == (4, "[]\n", "frontend")
+    assert refused(capsys, "LS") == (2, "", "did you mean ls?")
+    told = refused(capsys, "create -d MACVLAN new")
+    assert told == (3, "", "--driver macvlan")
+
+
+@pytest.mark.parametrize("key", NUMBERS)
+def test_numbers_of_a_network_on_the_line(
+    state: Path, capsys: pytest.CaptureFixture[str], key: str
+) -> None:
+    line = f"attach --network frontend,{key}=x {os.getpid()}"
+    assert refused(capsys, line) == (2, "", f"--network NET,{key}=100")
 
 
 def test_configurations(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
