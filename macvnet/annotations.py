@@ -134,7 +134,8 @@ def _network(text: str, place: Place) -> tuple[str, EndpointRequest]:
             raise _unknown(key, bool(equals), place)
     for key in NUMBERS:
         if SCALARS[key] in fields:
-            fields[SCALARS[key]] = integer(f"{place.typed}NET,{key}", fields[SCALARS[key]])
+            flag = f"{place.typed}NET,{key}"
+            fields[SCALARS[key]] = integer(flag, fields[SCALARS[key]], f"{flag}=100")
     return first, EndpointRequest(**fields)
 
 

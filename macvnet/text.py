@@ -46,8 +46,15 @@ def quoted(text: object) -> str:
 
 
 def nearest(word: str, words: Iterable[str]) -> str | None:
-    """The word most like ``word``, or None where none resembles it."""
+    """The word most like ``word``, or None where none resembles it.
+
+    Nothing is more like it than itself in capitals, which a comparison of letters takes for others.
+    """
     import difflib
 
-    found = difflib.get_close_matches(word[:LONGEST], list(words), n=1, cutoff=0.6)
+    known = list(words)
+    for each in known:
+        if each.casefold() == word.casefold():
+            return each
+    found = difflib.get_close_matches(word[:LONGEST], known, n=1, cutoff=0.6)
     return found[0] if found else None

@@ -14,12 +14,15 @@ FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 _INT64 = 1 << 63
 
 
-def integer(flag: str, text: str) -> int:
-    """A decimal number of 64 bits (Go's int); UsageError for anything else."""
+def integer(flag: str, text: str, example: str = "") -> int:
+    """A decimal number of 64 bits (Go's int); UsageError for anything else.
+
+    ``example`` is the hint where a number is not typed behind a blank.
+    """
     digits = text[1:] if text[:1] in ("+", "-") else text
     if 0 < len(digits) <= 19 and only(digits, DIGITS) and -_INT64 <= int(text) < _INT64:
         return int(text)
-    raise UsageError(f"flag '{flag}' takes a number, not {quoted(text)}", f"{flag} 100")
+    raise UsageError(f"flag '{flag}' takes a number, not {quoted(text)}", example or f"{flag} 100")
 
 
 def boolean(flag: str, text: str) -> bool:

@@ -76,8 +76,9 @@ def _parse(given: Sequence[str], known: Sequence[str]) -> dict[str, list[str]]:
         key, equals, value = text.partition("=")
         key = key.strip().lower()
         if not equals:
+            example = nearest(key, known) or known[0]
             raise InvalidRequest(
-                f"filter {quoted(text)} is not of the form NAME=VALUE", f"--filter {known[0]}=VALUE"
+                f"filter {quoted(text)} is not of the form NAME=VALUE", f"--filter {example}=VALUE"
             )
         if key not in known:
             close = nearest(key, known)

@@ -6,7 +6,7 @@ import click
 
 from macvnet.cli import suggest
 from macvnet.cli.invocation import Invocation, write
-from macvnet.cli.parameters import command
+from macvnet.cli.parameters import command, short_verbose
 from macvnet.errors import MacvnetError
 
 
@@ -19,6 +19,7 @@ from macvnet.errors import MacvnetError
         shell_complete=suggest.words("json"),
         help="json: all on one line; or a Go template (default: indented JSON).",
     ),
+    short_verbose(),
     click.Argument(
         ["networks"],
         nargs=-1,

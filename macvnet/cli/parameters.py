@@ -58,6 +58,11 @@ class Integer(click.Option):
         return syntax.integer(self.opts[-1], value) if isinstance(value, str) else 0
 
 
+def short_verbose() -> Flag:
+    """The letter that docker has for --verbose where it has it."""
+    return Flag(["-v", "verbose"], expose_value=False, callback=_remember, help="As --verbose.")
+
+
 def _remember(ctx: click.Context, option: click.Parameter, value: Any) -> None:
     if value is not None:
         ctx.obj.given[option.name] = value
@@ -187,8 +192,11 @@ class Command(_Docker):
         if not positionals:
             wanted = "accepts no arguments"
         else:
-            amount = "at least" if unbounded else "exactly"
-            wanted = f"requires {amount} {least} argument{'' if least == 1 else 's'}"
+            most = len(positionals)
+            amount, number = "exactly", least
+            if unbounded or least < most:
+                amount, number = ("at least", least) if given < least else ("at most", most)
+            wanted = f"requires {amount} {number} argument{'' if number == 1 else 's'}"
         raise UsageError(f"'{self.name}' {wanted}", self.usage_line(ctx))
 
     def require(self, ctx: click.Context, *, exactly: int) -> UsageError:
@@ -277,12 +285,20 @@ class Group(_Docker, click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         command = self.get_command(ctx, args[0])
         if command is None:
-            from macvnet.text import nearest
-
-            close = nearest(args[0], [*self.table, *self.other_words])
-            hint = f"did you mean {close}?" if close else f"{ctx.command_path} --help"
+            hint = self._hint(ctx, args)
             raise UsageError(f"unknown command {quoted(args[0])}", hint)
         return command.name, command, args[1:]
+
+    def _hint(self, ctx: click.Context, args: list[str]) -> str:
+        from macvnet.cli.meant import meant
+        from macvnet.text import nearest
+
+        known = [*self.table, *self.other_words]
+        # Other programs' words are looked for at the top only: in a group they are no slip.
+        if ctx.parent is None and (elsewhere := meant(args, known)):
+            return f"{ctx.command_path} {elsewhere}"
+        close = nearest(args[0], known)
+        return f"did you mean {close}?" if close else f"{ctx.command_path} --help"
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -14,7 +14,7 @@ from macvnet.cli.parameters import command, dry_run
     *endpoint_flags.address_options(" (default: the next free one)"),
     dry_run(),
     click.Argument(["network"], shell_complete=suggest.usable_networks),
-    click.Argument(["container"], shell_complete=suggest.containers),
+    click.Argument(["container"], shell_complete=suggest.lasting),
     epilog="""
 Examples:
   macvnet reserve --ip 192.0.2.10 lan docker:web

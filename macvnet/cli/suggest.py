@@ -96,6 +96,15 @@ def containers(ctx: click.Context, param: click.Parameter, typed: str) -> Items:
     return _items(suggesting.containers(ctx.obj.reader, typed, SECONDS))
 
 
+def lasting(ctx: click.Context, param: click.Parameter, typed: str) -> Items:
+    """Containers whose name lasts, which a process has not."""
+    return [one for one in containers(ctx, param, typed) if not _is_process(one.value)]
+
+
+def _is_process(spelling: str) -> bool:
+    return spelling.startswith("pid:") or spelling.isdecimal()
+
+
 def subjects(ctx: click.Context, param: click.Parameter, typed: str) -> Items:
     """Networks, links of the host, and containers."""
     if typed.startswith((".", "/")):

@@ -10,6 +10,9 @@ from macvnet.text import printable
 
 MINIMUM, PADDING = 10, 3  # docker's tabwriter (cli/command/formatter)
 
+KEPT_WHOLE = 17
+"""Columns of a terminal that an ID, a MAC or a number has: what is wider gives way instead."""
+
 Rows = Sequence[Sequence[str]]
 
 
@@ -73,8 +76,12 @@ def _drawn(headers: Sequence[str], rows: Rows) -> None:
 
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
     for number, header in enumerate(headers):
+        widest = max(breadth(cells[number]) for cells in (headers, *rows))
         table.add_column(
-            Text(header), overflow="fold", no_wrap=number == 0, style="cyan" if not number else ""
+            Text(header),
+            overflow="fold",
+            no_wrap=widest <= KEPT_WHOLE,
+            style="cyan" if not number else "",
         )
     for row in rows:
         # Text, never markup: what stands in brackets in a name is a name.

@@ -138,15 +138,24 @@ def parse(
         )
     for key, value in options.items():
         if key not in table:
-            # A key of the other driver is meant to be the one of this driver like it.
-            of_another = any(key in keys for keys in OF_DRIVER.values())
-            guess = nearest(key, own if of_another else table)
             raise InvalidRequest(
-                f"there is no option {quoted(key)} for this driver",
-                f"-o {guess}=..." if guess else "known options: " + ", ".join(sorted(table)),
+                f"there is no option {quoted(key)} for this driver", _meant(key, own, table)
             )
         values.update(table[key](key, value))
     return LinkOptions(**values)
+
+
+def _meant(key: str, own: Mapping[str, Reader], table: Mapping[str, Reader]) -> str:
+    """The hint for a key that the driver has not."""
+    for name, others in OF_DRIVER.items():
+        if key in others:
+            # It is meant to be the one of this driver like it, or the driver is another one.
+            like = nearest(key, own)
+            return f"-o {like}=..., or -d {name}" if like else f"-d {name}"
+    # Of "mode" or "flag" the driver has one.
+    short = (each for each in own if each.endswith(f"_{key}"))
+    guess = next(short, None) or nearest(key, table)
+    return f"-o {guess}=..." if guess else "known options: " + ", ".join(sorted(table))
 
 
 def words(options: LinkOptions, own: Mapping[str, str]) -> dict[str, str]:

@@ -313,7 +313,12 @@ class Engine:
         """Connect a container to networks, all or none; without any, to the only network."""
         from macvnet.runtimes import resolve
 
-        target = resolve(container, self._ctx.reader)
+        try:
+            target = resolve(container, self._ctx.reader)
+        except NotFound as error:
+            from macvnet.runtimes.similar import with_guess
+
+            raise with_guess(error, container, self._ctx.reader) from None
         with target.namespace:
             return self.attach_target(target, wanted, dry_run=dry_run)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from macvnet import rules, runtimes
+from macvnet import option_keys, rules, runtimes
 from macvnet.addresses import IPV4, IPV6, Address
 from macvnet.declared import (
     ENDPOINT_KEYS,
@@ -113,8 +113,22 @@ def _networks(source: Source, value: Any) -> tuple[CreateRequest, ...]:
         except InvalidRequest as error:
             raise source.refuse(where, error.message, f"[networks.{error.hint}]") from None
         fields = _fields(source, where, table, NETWORK_KEYS, f"[networks.{name}]")
-        found.append(CreateRequest(name=name, **fields))
+        request = CreateRequest(name=name, **fields)
+        _refuse_unknown_options(source, where, request)
+        found.append(request)
     return tuple(found)
+
+
+def _refuse_unknown_options(source: Source, where: Path, request: CreateRequest) -> None:
+    """Where the driver is known: it alone knows which it has, and it does not know the line."""
+    own = option_keys.OF_DRIVER.get(request.driver or "macvlan")
+    if own is None or request.config_only:
+        return
+    known = (*option_keys.COMMON, *own)
+    for pair in request.options:
+        key = pair.partition("=")[0]
+        if key not in known:
+            raise source.unknown((*where, "opt", key), known)
 
 
 def _entries(
@@ -168,8 +182,12 @@ def _container(source: Source, where: Path, text: str) -> str:
     """The owner that a spelling means: the name that lasts, of a runtime that is named."""
     found = runtimes.spelled(text)
     if found is None:
+        word, colon, name = text.partition(":")
+        near = nearest(word, runtimes.table()) if colon else None
         raise source.refuse(
-            where, f"{quoted(text)} does not say of which runtime it is", f'"docker:{text[:64]}"'
+            where,
+            f"{quoted(text)} does not say of which runtime it is",
+            f'"{near}:{printable(name[:64])}"' if near else f'"docker:{printable(text[:64])}"',
         )
     try:
         owner = runtimes.table()[found[0]].owner(found[1])

@@ -108,8 +108,7 @@ def _draft_on_parent(ctx: Context, request: CreateRequest, network: Network) -> 
     parents.judge(kind, link, prospect)
     network = network._replace(driver=kind.NAME, link=link)
     sharers = _sharers(ctx, network, prospect)
-    _judge_sharing(kind, network, prospect, sharers)
-    segment = _segment(link, sharers)
+    segment = share(kind, network, prospect, sharers)
     plans = _plans(ctx, request, network, prospect, segment)
     check_pools(ctx.reader, segment, network.id, plans)
     families = {plan.pool.family for plan in plans}
@@ -181,9 +180,8 @@ def _draft_config(ctx: Context, request: CreateRequest, network: Network) -> Dra
     return Draft(drafted, request, None, (), None, ())
 
 
-def _inherit(
-    ctx: Context, request: CreateRequest, network: Network
-) -> tuple[CreateRequest, Network]:
+def refuse_own_settings(request: CreateRequest) -> None:
+    """InvalidRequest where a network with ``config_from`` says what its configuration says."""
     for flag, given in (
         ("--subnet", request.subnets),
         ("--gateway", request.gateways),
@@ -200,6 +198,12 @@ def _inherit(
                 f"network {quoted(request.config_from)}",
                 f"leave out {flag}, or --config-from",
             )
+
+
+def _inherit(
+    ctx: Context, request: CreateRequest, network: Network
+) -> tuple[CreateRequest, Network]:
+    refuse_own_settings(request)
     try:
         source = lookup.network(ctx.reader, request.config_from)
     except NotFound:
@@ -248,9 +252,8 @@ def _sharers(ctx: Context, network: Network, prospect: Prospect) -> list[Network
     return found
 
 
-def _judge_sharing(
-    kind: Driver, network: Network, prospect: Prospect, sharers: list[Network]
-) -> None:
+def share(kind: Driver, network: Network, prospect: Prospect, sharers: list[Network]) -> str:
+    """The segment of a network on a parent with others. Conflict where they cannot be there."""
     for other in sharers:
         where = f"network {other.name!r} is on the parent {prospect.name} already"
         if other.driver != kind.NAME:
@@ -266,6 +269,7 @@ def _judge_sharing(
             raise Conflict(f"{where}: {conflict}", way_out)
         if not network.link.share_parent:
             raise Conflict(where, "-o share_parent=true, or another -o parent")
+    return _segment(network.link, sharers)
 
 
 def _segment(link: LinkOptions, sharers: list[Network]) -> str:

@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from macvnet import keys
-from macvnet.addresses import Address
 from macvnet.declared import Declaration, Entry
 from macvnet.engine import describing, keeping, lookup
 from macvnet.engine.context import Context
 from macvnet.engine.declaring import Source
-from macvnet.engine.drafting import draft
 from macvnet.engine.liveness import alive
-from macvnet.engine.requests import judge
-from macvnet.errors import Conflict, InvalidRequest, MacvnetError
+from macvnet.engine.objecting import object_to
 from macvnet.kept import Kept
 from macvnet.model import Change, CreateRequest, Endpoint, Network
 from macvnet.records import NamedTuple
@@ -90,11 +87,16 @@ def plan(ctx: Context, source: Source, declared: Declaration, *, prune: bool) ->
             if request.name in stands
             for text in describing.differences(reader, stands[request.name], request)
         ),
-        networks=tuple(request for request in declared.networks if request.name not in stands),
+        # Settings come before the networks that have them.
+        networks=tuple(
+            request
+            for request in sorted(declared.networks, key=lambda each: not each.config_only)
+            if request.name not in stands
+        ),
         stale=removals.stale,
     )
     made = _entries(ctx, made, declared, stands)
-    _judge(ctx, source, made, stands, wanted)
+    object_to(ctx, source, made, stands)
     return made
 
 
@@ -157,63 +159,6 @@ def _present(ctx: Context, network: Network, owner: str) -> Endpoint | None:
         if endpoint.network == network.id and alive(ctx, endpoint):
             return endpoint
     return None
-
-
-def _judge(
-    ctx: Context,
-    source: Source,
-    made: Plan,
-    stands: dict[str, Network],
-    wanted: dict[str, CreateRequest],
-) -> None:
-    for request in made.networks:
-        if request.config_from and request.config_from in wanted:
-            continue
-        try:
-            draft(ctx, request)
-        except Conflict as error:
-            # What is in the way may be what is removed before.
-            if not made.removed_networks:
-                raise _at_network(source, request, error) from None
-        except MacvnetError as error:
-            raise _at_network(source, request, error) from None
-    for title, entries in (("reservations", made.reservations), ("endpoints", made.endpoints)):
-        for entry, _ in entries:
-            try:
-                _judge_entry(title, entry, stands.get(entry.network), wanted.get(entry.network))
-            except InvalidRequest as error:
-                raise source.refuse((title, entry.place), error.message, error.hint) from None
-
-
-def _at_network(source: Source, request: CreateRequest, error: MacvnetError) -> MacvnetError:
-    """The same error, with the line of the network."""
-    placed = source.refuse(("networks", request.name), error.message, error.hint)
-    return type(error)(placed.message, placed.hint)
-
-
-def _judge_entry(
-    title: str, entry: Entry, network: Network | None, request: CreateRequest | None
-) -> None:
-    """InvalidRequest where a network that stands, or one that is yet to be made, has no such."""
-    from macvnet.drivers import driver
-    from macvnet.model import Owner
-
-    if network is not None and title == "endpoints":
-        judge(network, driver(network.driver), entry.request)
-    elif network is not None:
-        keeping.judged(network, Owner("", ""), entry.request.ip, entry.request.ip6)
-    elif request is not None:
-        if request.config_only:
-            raise InvalidRequest(
-                f"network {request.name!r} is configuration only", "another network"
-            )
-        subnets = describing.subnets(request)
-        for text in filter(None, (entry.request.ip, entry.request.ip6)):
-            if subnets and not any(each.holds(Address.parse(text)) for each in subnets):
-                raise InvalidRequest(
-                    f"no subnet of network {request.name!r} contains the address {text}",
-                    f"choose one in {', '.join(map(str, subnets[:4]))}",
-                )
 
 
 def made_by(reader: Reader, file_id: str) -> dict[str, list[str]]:

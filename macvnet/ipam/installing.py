@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from macvnet import keys
-from macvnet.addresses import Address, Interval
+from macvnet.addresses import Address, Interval, Subnet
 from macvnet.errors import Conflict
 from macvnet.ipam import taken
 from macvnet.ipam.allocation import give_back, take
@@ -53,6 +53,26 @@ def check_pools(reader: Reader, segment: str, network_id: str, plans: Sequence[P
         _neighbours(reader, segment, network_id, plan.pool)
         for address, reservation in _reservations(plan.pool, network_id, ""):
             _check_reservable(reader, segment, address, reservation)
+
+
+def check_beside(pool: Pool, other: Pool, network_name: str) -> None:
+    """Conflict if a pool cannot be in a segment with another network's, neither installed yet.
+
+    A subnet that macvnet chooses is chosen beside what is installed by then.
+    """
+    if pool.automatic or other.automatic:
+        return
+    if pool.subnet.overlaps(other.subnet) and not (_hull(pool) and _hull(other)):
+        raise _overlap(pool, other.subnet, network_name)
+
+
+def held_from_the_start(network: Network, address: Address) -> str:
+    """What of a network that is yet to be made will hold an address; "" where nothing will."""
+    for pool in network.pools:
+        for reserved, reservation in _reservations(pool, network.id, network.name):
+            if reserved == address:
+                return str(reservation)
+    return ""
 
 
 def install_pools(
@@ -154,11 +174,7 @@ def _neighbours(reader: Reader, segment: str, network_id: str, pool: Pool) -> li
     for entry in found:
         if hull and entry.ranged and entry.network != network_id:
             continue
-        raise Conflict(
-            f"subnet '{pool.subnet}' overlaps {entry.subnet} of network {entry.network_name!r}",
-            "choose another --subnet, give each of the two networks an --ip-range, "
-            "or separate them with -o segment=NAME",
-        )
+        raise _overlap(pool, entry.subnet, entry.network_name)
     sharing = [e for e in found if hull and e.ranged and _meet(hull, e.ranged)]
     if len(found) > MOST_OVERLAPPING or len(sharing) > MOST_SHARING:
         raise Conflict(
@@ -167,6 +183,14 @@ def _neighbours(reader: Reader, segment: str, network_id: str, pool: Pool) -> li
             "choose an --ip-range that no other network has, or fewer networks on one subnet",
         )
     return found
+
+
+def _overlap(pool: Pool, subnet: Subnet, network_name: str) -> Conflict:
+    return Conflict(
+        f"subnet '{pool.subnet}' overlaps {subnet} of network {network_name!r}",
+        "choose another --subnet, give each of the two networks an --ip-range, "
+        "or separate them with -o segment=NAME",
+    )
 
 
 def _meet(one: Interval, other: Interval) -> bool:

@@ -89,7 +89,7 @@ class Api(NamedTuple):
         place = self.place()
         if not os.path.exists(place.path):
             return []
-        answer = rest.get(self.name, place, "/containers/json", seconds, self.start)
+        answer = rest.get(self.name, place, "/containers/json", seconds, self._answer(place))
         return [
             Listed(name, str(one.get("Image", "")))
             for one in answer.body
@@ -106,7 +106,9 @@ class Api(NamedTuple):
         return place
 
     def _inspect(self, place: Place, name: str, seconds: float) -> _Found | None:
-        answer = rest.get(self.name, place, f"/containers/{name}/json", seconds, self.start)
+        answer = rest.get(
+            self.name, place, f"/containers/{name}/json", seconds, self._answer(place)
+        )
         if answer.status == 200:
             try:
                 return _found(self.name, answer.body)
@@ -118,8 +120,12 @@ class Api(NamedTuple):
         raise RuntimeUnavailable(
             f"{self.name} at {place} does not say what {quoted(name)} is: "
             + (quoted(said) if said else f"HTTP status {answer.status}"),
-            self.start,
+            self._answer(place),
         )
+
+    def _answer(self, place: Place) -> str:
+        """What to type where nobody answers: the place may be the wrong one."""
+        return f"{self.start}, or {self._back_here(place)}" if place.said_by else self.start
 
     def _not_here(self, found: _Found, place: Place) -> str:
         asked = f"{self.name} at {place}" + (f" ({place.said_by})" if place.said_by else "")

@@ -329,6 +329,9 @@ def test_a_run_is_foreseen(
             "'connect' requires exactly 2 arguments",
             "macvnet connect [OPTIONS] NETWORK [CONTAINER]",
         ),
+        (["connect"], "'connect' requires at least 1 argument", None),
+        (["connect", "a", "b", "c"], "'connect' requires at most 2 arguments", None),
+        (["doctor", "a", "b"], "'doctor' requires at most 1 argument", None),
         (
             ["remove"],
             "'rm' requires at least 1 argument",

@@ -291,6 +291,15 @@ def test_whatever_the_doctor_can_be_asked_about(
     assert ask("doctor /run/|").kind == FILES
 
 
+def test_no_process_is_offered_to_keep_an_address_for(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = [Listed("pid:42"), Listed("42"), Listed("netns:web"), Listed("docker:42")]
+    monkeypatch.setattr(suggesting, "containers", lambda *_: there)
+    assert offered("connect lan |") == ["pid:42", "42", "netns:web", "docker:42"]
+    assert offered("reserve lan |") == ["netns:web", "docker:42"]
+
+
 def test_everything_connected_for_detach(state: State) -> None:
     assert set(offered("detach |")) == {
         "netns:web", "netns:db", "netns:elsewhere", "pid:4242", "path:/run/my/ns",

@@ -10,11 +10,12 @@ import click
 import pytest
 
 from macvnet import option_keys
-from macvnet.annotations import KEYS
+from macvnet.annotations import KEYS, NUMBERS
 from macvnet.cli import filters
 from macvnet.cli.calling import run
 from macvnet.cli.invocation import Invocation
 from macvnet.cli.main import COMMANDS, walk
+from macvnet.cli.meant import ELSEWHERE
 from macvnet.cli.parameters import Command, Group
 from macvnet.drivers import MODULES, driver
 from macvnet.kernel import interfaces
@@ -46,6 +47,33 @@ def test_commands(macvnet: Macvnet, words: str) -> None:
     *group, name = words.split()
     said = macvnet(*group, slip(name))
     assert (said.status, hint(said.err)) == (2, f"did you mean {name}?")
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("network ls", "ls"),
+        ("network create -d macvlan lan", "create"),
+        ("docker network inspect lan", "inspect"),
+        ("network delete lan", "rm"),
+        ("network", "--help"),
+        ("network zzzz", "--help"),
+        ("help", "--help"),
+        ("help connect", "connect --help"),
+        ("help zzzz", "--help"),
+    ],
+)
+def test_words_of_docker(macvnet: Macvnet, line: str, meant: str) -> None:
+    said = macvnet(*line.split())
+    assert (said.status, hint(said.err)) == (2, f"macvnet {meant}")
+
+
+@pytest.mark.parametrize(("word", "meant"), ELSEWHERE.items())
+def test_words_of_others(macvnet: Macvnet, word: str, meant: str) -> None:
+    assert word not in COMMANDS
+    assert meant == "--version" or meant in EVERY
+    said = macvnet(word)
+    assert (said.status, hint(said.err)) == (2, f"macvnet {meant}")
 
 
 FLAGS = [
@@ -143,6 +171,21 @@ def test_networks(state: Path, capsys: pytest.CaptureFixture[str], line: str) ->
     assert out in ("", "[]\n")
 
 
+def test_capitals(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused(capsys, "inspect FRONTEND") == (4, "[]\n", "frontend")
+    assert refused(capsys, "LS") == (2, "", "did you mean ls?")
+    told = refused(capsys, "create -d MACVLAN new")
+    assert told == (3, "", "--driver macvlan")
+
+
+@pytest.mark.parametrize("key", NUMBERS)
+def test_numbers_of_a_network_on_the_line(
+    state: Path, capsys: pytest.CaptureFixture[str], key: str
+) -> None:
+    line = f"attach --network frontend,{key}=x {os.getpid()}"
+    assert refused(capsys, line) == (2, "", f"--network NET,{key}=100")
+
+
 def test_configurations(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def create(source: str) -> tuple[int, str, str]:
         return refused(capsys, f"create --config-from {source} new")
@@ -176,6 +219,11 @@ def test_drivers_and_their_options(
         for word in words:
             _, _, said = refused(capsys, f"create -d {name} -o {key}={slip(word)} new")
             assert said.startswith(f"-o {key}={word}"), said
+    (mode,) = (key for key in keys if key.endswith("_mode") and key.startswith(name))
+    assert refused(capsys, f"create -d {name} -o mode=x new") == (3, "", f"-o {mode}=...")
+    (other,) = (each for each in MODULES if each != name)
+    told = refused(capsys, f"create -d {name} -o {other}_mode=x new")
+    assert told == (3, "", f"-o {mode}=..., or -d {other}")
 
 
 @pytest.mark.parametrize("word", IPAM_DRIVERS)

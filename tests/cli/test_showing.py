@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from macvnet.addresses import Address
+from macvnet.cli import tables
 from macvnet.cli.calling import run
 from macvnet.cli.invocation import Invocation
+from macvnet.cli.top import HEADERS
 from macvnet.kernel.learned import Learned
 from macvnet.model import Owner
 from tests.cli.conftest import Macvnet, Said
@@ -84,6 +86,20 @@ def test_ls_draws_on_a_terminal(
         assert "\x1b[31m" not in shown
 
 
+def test_what_is_long_gives_way_and_numbers_stay_whole_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    tables.show(HEADERS, [("run:" + "x" * 60, "n" * 253, "eth0", "950", "1.24 k", "31.5 M", "0")])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == " ".join(HEADERS).split()
+    assert lines[1].split()[2:] == "eth0 950 1.24 k 31.5 M 0".split()
+    text = "".join(lines[1:])
+    assert (text.count("x"), text.count("n")) == (60, 253 + len("n"))  # run: has one too
+
+
 def test_inspect_has_dockers_shape(macvnet: Macvnet, engine: FakeEngine) -> None:
     engine.joined[LAN] = [
         endpoint(engine.known[0], 2, owner=Owner("pid", "4242", returns=False), pid=4242),
@@ -98,6 +114,12 @@ def test_inspect_has_dockers_shape(macvnet: Macvnet, engine: FakeEngine) -> None
     }
     said = macvnet("inspect", "lan")
     assert said == Said(0, (GOLDEN / "inspect.json").read_text(), "")
+
+
+def test_inspect_takes_dockers_letter_for_verbose(macvnet: Macvnet) -> None:
+    assert macvnet("inspect", "-v", "lan") == macvnet("inspect", "--verbose", "lan")
+    assert macvnet("inspect", "-v=false", "lan") == macvnet("inspect", "lan")
+    assert macvnet("inspect", "-v=maybe", "lan").status == 2
 
 
 @pytest.mark.parametrize("runtime", ["docker", "podman"])

@@ -268,6 +268,74 @@ def test_file_is_judged_before_anything_is_done(lab: Lab) -> None:
     assert refuse("[[endpoints]]\nnetwork = \"lan\"\ncontainer = \"netns:w",
                   "[[endpoints]]\nnetwork = \"lam\"\ncontainer = \"netns:w",
                   REQUEST, "there is no network 'lam'") == "did you mean lan?"  # fmt: skip
+    hint = refuse("parent =", "parnet =", REQUEST, "line 9: unknown key 'parnet'")
+    assert hint == "did you mean parent?"
+    hint = refuse('"netns:db"', '"netsn:db"', REQUEST, "line 24", "does not say of which runtime")
+    assert hint == '"netns:db"'
     assert networks(lab.host) == []
     missing = str(Path(lab.folder) / "missing.toml")
     refused(lab.host.macvnet("apply", missing), 4, "there is no file")
+
+
+CONFIG = """
+[networks.inner]
+config_from = "settings"
+
+[networks.settings]
+config_only = true
+subnet = "172.16.86.0/24"
+gateway = "172.16.86.1"
+opt = { parent = "eth0" }
+"""
+SECOND = """
+[networks.second]
+subnet = "172.16.87.0/24"
+opt = { parent = "eth0" }
+"""
+SHARED = """
+[networks.one]
+subnet = "172.16.86.0/24"
+opt = { parent = "eth0", share_parent = true }
+
+[networks.two]
+subnet = "172.16.86.0/25"
+opt = { parent = "eth0", share_parent = true }
+"""
+
+
+def test_what_a_file_makes_is_judged_together(lab: Lab) -> None:
+    """What only the second step would refuse is refused before the first, in a dry run too."""
+    refused(apply(lab.host, FILE + SECOND, "--dry-run", fork=True), CONFLICT, "line 28: ")
+
+    def refuse(text: str, status: int, *words: str) -> None:
+        refused(apply(lab.host, text, fork=True), status, *words)
+        assert networks(lab.host) == []
+
+    refuse(FILE + SECOND, CONFLICT, "line 28: network 'lan' is on the parent eth0 already")
+    refuse(SHARED, CONFLICT, "line 6: subnet '172.16.86.0/25' overlaps 172.16.86.0/24 of network")
+    refuse(FILE.replace(PLACED, "172.16.86.1"), CONFLICT, "line 22: address '172.16.86.1' is in "
+           "use, it is held by the gateway of network 'lan'")  # fmt: skip
+    refuse(FILE.replace(GIVEN, "172.16.86.140"), CONFLICT, "line 12: address '172.16.86.140'",
+           "the auxiliary address 'printer' of network 'lan'")  # fmt: skip
+    refuse(FILE.replace("gw_priority = 3", "metric = -1"), REQUEST, "line 17: --metric -1 is not")
+    refuse(
+        CONFIG.replace("config_only = true\n", ""), 4, "line 2: configuration network 'settings'"
+    )
+    refuse(CONFIG.replace('config_from = "settings"', 'config_from = "inner"'), 4, "line 2: ")
+    refuse(CONFIG.replace('"settings"', '"settings"\nsubnet = "172.16.86.0/24"'), REQUEST,
+           "line 2: --subnet '172.16.86.0/24' cannot be given")  # fmt: skip
+    refuse(CONFIG + '[[reservations]]\nnetwork = "inner"\ncontainer = "netns:x"\nip = "10.0.0.1"',
+           REQUEST, "line 10: no subnet of network 'inner'")  # fmt: skip
+
+
+def test_configurations_are_made_before_the_networks_that_have_them(lab: Lab) -> None:
+    made = apply(lab.host, CONFIG).checked()
+    assert [line.split()[2] for line in made.lines] == ["settings", "inner"]
+    assert unchanged(lab.host, CONFIG)
+
+
+def test_networks_of_one_file_share_a_parent_each_with_its_range(lab: Lab) -> None:
+    ranged = SHARED.replace('0/24"', '0/24"\nip_range = "172.16.86.128/25"')
+    ranged = ranged.replace('86.0/25"', '86.0/24"\nip_range = "172.16.86.0/25"')
+    apply(lab.host, ranged).checked()
+    assert unchanged(lab.host, ranged)

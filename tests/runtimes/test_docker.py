@@ -159,7 +159,7 @@ def test_daemon_that_is_not_there(ground: Ground) -> None:
     hint = refused(
         ground.macvnet("connect", "net", "docker:web", env=away), UNAVAILABLE, "/run/nowhere.sock"
     )
-    assert hint == "systemctl start docker"
+    assert hint == "systemctl start docker, or unset DOCKER_HOST"
     refused(ground.macvnet("connect", "net", "web", env=away), NOT_FOUND, "'web'")
 
 

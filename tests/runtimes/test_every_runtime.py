@@ -62,6 +62,16 @@ def test_unknown_container_is_not_found(ground: Ground, runtime: Runtime) -> Non
     assert hint
 
 
+def test_mistyped_container_has_the_nearest_one_as_hint(ground: Ground, runtime: Runtime) -> None:
+    there = runtime.make("frontend")
+    for typed in (runtime.target("frontent"), "frontent"):
+        hint = refused(ground.macvnet("connect", "net", typed), NOT_FOUND, "'frontent'")
+        # What makes containers by another one's means is known to both.
+        assert hint.startswith("did you mean ") and hint.endswith(":frontend?")
+        assert ":" not in typed or hint == f"did you mean {there}?"
+    ground.macvnet("connect", "--dry-run", "net", there).checked()
+
+
 def test_stopped_container_is_refused_and_what_is_recorded_of_it_can_be_freed(
     ground: Ground, runtime: Runtime
 ) -> None:

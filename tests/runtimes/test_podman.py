@@ -19,7 +19,9 @@ STORAGE = '[storage]\ndriver = "vfs"\n[storage.options]\nignore_chown_errors = "
 def test_service_that_is_not_there(ground: Ground) -> None:
     away = {"CONTAINER_HOST": "unix:///run/nowhere.sock"}
     done = ground.macvnet("connect", "net", "podman:web", env=away)
-    assert refused(done, UNAVAILABLE, "/run/nowhere.sock") == "systemctl start podman.socket"
+    assert refused(done, UNAVAILABLE, "/run/nowhere.sock") == (
+        "systemctl start podman.socket, or unset CONTAINER_HOST"
+    )
 
 
 def test_service_of_another_machine_is_not_asked(ground: Ground) -> None:

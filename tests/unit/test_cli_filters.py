@@ -62,6 +62,7 @@ def test_ls_filters_as_docker_does(given: list[str], names: list[str]) -> None:
         ("nme=x", "invalid filter 'nme'", "--filter name=VALUE"),
         ("zzzz=x", "invalid filter 'zzzz'", "one of dangling, "),
         ("foo", "filter 'foo' is not of the form NAME=VALUE", "--filter"),
+        ("drivr", "filter 'drivr' is not of the form NAME=VALUE", "--filter driver=VALUE"),
         ("type=foo", "invalid filter 'type'='foo'", "--filter type=custom"),
         ("dangling=maybe", "filter dangling takes true or false, not 'maybe'", "--filter"),
     ],

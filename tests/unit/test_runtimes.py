@@ -14,7 +14,7 @@ import pytest
 from macvnet import runtimes
 from macvnet.errors import Conflict, InvalidRequest, NotFound
 from macvnet.model import Owner
-from macvnet.runtimes import process
+from macvnet.runtimes import Listed, process, similar
 from macvnet.runtimes.process import Process
 from macvnet.store import Store
 from macvnet.store.memory import MemoryBackend
@@ -239,3 +239,27 @@ def test_the_hint_for_a_mistyped_runtime_repeats_no_endless_name() -> None:
             runtimes.resolve(f"docke:{name}", Store(MemoryBackend()))
         said = refused.value.hint or ""
         assert said.startswith(hint) and len(said) < 400
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("docker:frontent", "did you mean docker:frontend?"),
+        ("frontent", "did you mean docker:frontend?"),
+        ("frontend", "as it was"),
+        ("zzzz", "as it was"),
+        ("docke:frontent", "as it was"),
+        ("424", "as it was"),
+        ("/run/frontent", "as it was"),
+        ("pid:frontent", "as it was"),
+    ],
+)
+def test_nearest_container_is_the_hint_where_a_name_is_mistyped(
+    monkeypatch: pytest.MonkeyPatch, typed: str, hint: str
+) -> None:
+    there = [Listed("pid:4242"), Listed("docker:frontend"), Listed("runc:frontend"), Listed("x")]
+    monkeypatch.setattr(
+        similar, "listed", lambda word, *_: [one for one in there if one.name.startswith(word)]
+    )
+    said = similar.with_guess(NotFound("no", "as it was"), typed, Store(MemoryBackend()))
+    assert (said.message, said.hint) == ("no", hint)
