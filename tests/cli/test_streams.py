@@ -95,7 +95,8 @@ def test_a_full_disk_is_named(arguments: str, many: str) -> None:
     said = shell(f'"$@" {arguments} >/dev/full', MANY=many)
     assert said.returncode == 8
     assert said.stderr == (
-        "macvnet: cannot write to the standard output: No space left on device\n"
+        "macvnet: cannot write to the standard output: no space is left there (No space left on "
+        "device)\nhint: df -h /dev/full; df -i /dev/full\n"
     )
 
 
