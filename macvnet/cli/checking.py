@@ -9,7 +9,7 @@ import click
 from macvnet.cli import formats, suggest
 from macvnet.cli.invocation import Invocation
 from macvnet.cli.parameters import Flag, command, dry_run, text_or_json
-from macvnet.errors import DifferencesFound
+from macvnet.errors import DifferencesFound, InvalidRequest
 from macvnet.text import printable
 
 if TYPE_CHECKING:
@@ -25,8 +25,10 @@ _NETWORKS = click.Argument(
     "check",
     Flag(
         ["--probe"],
-        help="Also ask the LAN whether another machine has an address of a container.",
+        help="Ask the LAN whether another machine has an address of a container, in all "
+        "networks and however long it takes.",
     ),
+    Flag(["--no-probe"], help="Do not ask the LAN."),
     _FORMAT,
     _NETWORKS,
     epilog="""
@@ -41,18 +43,27 @@ Prints one line for each difference; exit status 11 if there is any.
 )
 @click.pass_obj
 def check(
-    invocation: Invocation, /, networks: tuple[str, ...], format: str, probe: bool | None
+    invocation: Invocation,
+    /,
+    networks: tuple[str, ...],
+    format: str,
+    probe: bool | None,
+    no_probe: bool | None,
 ) -> int:
     """Compare what is recorded with what the kernel has.
 
     Looks at links, addresses, routes, MACs, MTUs, modes and parents, of the given
-    networks or of all. Changes nothing. With --probe it names machines that have
-    taken an address since it was given to a container; at most arp_rate frames go
-    out in a second.
+    networks or of all. Changes nothing. Where connect asks the LAN before it uses
+    an address, check names machines that have taken one since, if asking takes no
+    more than 5 seconds; at most arp_rate frames go out in a second.
     """
+    if probe and no_probe:
+        raise InvalidRequest(
+            "--probe and --no-probe contradict each other", "macvnet check --probe"
+        )
     chosen = formats.check("check", format, ("text", "json"))
     with invocation.engine() as engine:
-        found = engine.check(networks, probe=bool(probe))
+        found = engine.check(networks, probe=False if no_probe else probe or None)
     if chosen == "json":
         invocation.out(formats.to_json([_object(one) for one in found]))
     else:

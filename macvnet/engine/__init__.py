@@ -216,19 +216,20 @@ class Engine:
         stored = self._ctx.reader.get(keys.request(network.id)) or {}
         return list(stored.get("excludes", ()))
 
-    def check(self, terms: Sequence[str] = (), *, probe: bool = False) -> list[Difference]:
+    def check(self, terms: Sequence[str] = (), *, probe: bool | None = None) -> list[Difference]:
         """What is recorded against what the kernel has; of some networks, or of all.
 
-        ``probe``: also against what other machines on the LAN say.
+        ``probe``: also against what other machines on the LAN say, or not. None: where
+        addresses are asked for before they are used, if it does not take long.
         """
         from macvnet.engine.checking import check
 
         some = self._some(terms)
         found = check(self._ctx, some)
-        if probe:
+        if probe is not False:
             from macvnet.engine.conflicting import conflicts
 
-            found += conflicts(self._ctx, some)
+            found += conflicts(self._ctx, some, everywhere=bool(probe))
         return found
 
     def diagnose(self, word: str, *, active: bool = False) -> list[Finding]:

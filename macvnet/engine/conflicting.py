@@ -16,37 +16,76 @@ from macvnet.engine.checking import Difference
 from macvnet.engine.context import Context
 from macvnet.engine.joining import Joining
 from macvnet.engine.parts import most_at_once
-from macvnet.engine.probing import ask
+from macvnet.engine.probing import ask, is_real
 from macvnet.engine.reopening import SAME, reopened
 from macvnet.errors import MacvnetError
 from macvnet.kernel import links
 from macvnet.kernel.links import LinkInfo
 from macvnet.kernel.probe import Answer, Ask, probe
-from macvnet.model import ACTIVE, JOINED, Endpoint, Network
+from macvnet.model import ACTIVE, AUTO, JOINED, OFF, Endpoint, Network
 
 TAKEN = "address-taken"
 UNASKED = "address-unasked"
+PATIENCE_SECONDS = 5
+"""How long the LAN is asked by who has not said that it shall be."""
 
 
-def conflicts(ctx: Context, networks: Sequence[Network] | None) -> list[Difference]:
+def conflicts(
+    ctx: Context, networks: Sequence[Network] | None, *, everywhere: bool
+) -> list[Difference]:
     """Where another machine answers for an endpoint's address, or the host's in its host access.
 
-    Of some networks, or of all. A link that cannot be asked by is a difference too. A note
-    where a whole network cannot.
+    Of some networks, or of all. ``everywhere``: in each of them, however long it takes; a link
+    that cannot be asked by is a difference then, and there is a note where a whole network
+    cannot be. Else where addresses are asked for before they are used, if that does not take
+    long; a note where it would.
     """
     chosen = lookup.networks(ctx.reader) if networks is None else networks
     waiting = [
         (network, endpoint, parent)
         for network in chosen
-        for parent in (_parent(ctx, network),)
+        for parent in (_parent(ctx, network) if everywhere else _usual_parent(ctx, network),)
         if parent is not None
         for endpoint in (*lookup.endpoints_of_network(ctx.reader, network.id), None)
     ]
+    if not everywhere:
+        waiting = _soon(ctx, waiting)
     most = most_at_once()
     found: list[Difference] = []
     for begin in range(0, len(waiting), most):
         found += _part(ctx, waiting[begin : begin + most])
-    return found
+    return found if everywhere else [one for one in found if one.kind != UNASKED]
+
+
+Waiting = tuple[Network, Endpoint | None, LinkInfo]
+
+
+def _soon(ctx: Context, waiting: Sequence[Waiting]) -> list[Waiting]:
+    """Those on parents that have not more addresses than can be asked for soon; notes of others."""
+    counts: dict[str, int] = {}
+    for network, endpoint, parent in waiting:
+        count = len(endpoint.addresses) if endpoint else bool(network.shim_address)
+        counts[parent.name] = counts.get(parent.name, 0) + count
+    most = PATIENCE_SECONDS * ctx.settings.arp_rate
+    for name, count in counts.items():
+        if count > most:
+            ctx.note(
+                f"{count} addresses on {name} were not asked for, which takes "
+                f"{count // ctx.settings.arp_rate} s: macvnet check --probe"
+            )
+    return [one for one in waiting if counts[one[2].name] <= most]
+
+
+def _usual_parent(ctx: Context, network: Network) -> LinkInfo | None:
+    """As ``_parent``, where addresses of the network are asked for before they are used."""
+    if network.config_only or network.state != ACTIVE or network.link.probe == OFF:
+        return None
+    if driver(network.driver).announces_from_parent(network.link) is None:
+        return None
+    link = parent_search.search(ctx, network).link if network.link.parent else None
+    if link is None or not link.carrier:
+        return None
+    return link if network.link.probe != AUTO or is_real(ctx, link) else None
 
 
 def _parent(ctx: Context, network: Network) -> LinkInfo | None:
@@ -68,9 +107,7 @@ def _parent(ctx: Context, network: Network) -> LinkInfo | None:
     return link if link is not None and link.carrier else None
 
 
-def _part(
-    ctx: Context, waiting: Sequence[tuple[Network, Endpoint | None, LinkInfo]]
-) -> Iterator[Difference]:
+def _part(ctx: Context, waiting: Sequence[Waiting]) -> Iterator[Difference]:
     with ExitStack() as stack:
         asked = [
             (network, endpoint, one)

@@ -461,9 +461,9 @@ class FakeEngine:
             )
         ]
 
-    def check(self, terms: Sequence[str] = (), *, probe: bool = False) -> list[Difference]:
+    def check(self, terms: Sequence[str] = (), *, probe: bool | None = None) -> list[Difference]:
         self.asked.append(("check", tuple(terms), probe))
-        return self._differences(terms) + self.conflicts * probe
+        return self._differences(terms) + self.conflicts * bool(probe)
 
     def diagnose(self, word: str, *, active: bool = False) -> list[Finding]:
         self.asked.append(("diagnose", word, active))

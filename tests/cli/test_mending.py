@@ -23,7 +23,7 @@ def test_check_prints_a_line_for_each_difference(macvnet: Macvnet, engine: FakeE
     engine.differs = True
     lines = "network lan: its link eth0 is missing\nnetwork lan: the parent eth0 is down\n"
     assert macvnet("check", "lan") == Said(DIFFERENCES, lines, "")
-    assert engine.asked == [("check", ("lan",), False)]
+    assert engine.asked == [("check", ("lan",), None)]
 
 
 def test_check_names_each_kind_of_difference_for_scripts(
@@ -149,6 +149,9 @@ def test_check_asks_the_lan_where_that_is_wanted_and_says_what_to_type(
     assert said == Said(DIFFERENCES, f"netns:web\\x1b: taken ({fix})\n", "")
     [row] = json.loads(macvnet("check", "--probe", "--format=json").out)
     assert (row["kind"], row["fix"], row["network"]) == ("address-taken", fix, None)
+    assert macvnet("check", "--no-probe") == Said(FINE, "", "")
     assert engine.asked == [
-        ("check", ("lan",), False), ("check", ("lan",), True), ("check", (), True)
+        ("check", ("lan",), None), ("check", ("lan",), True), ("check", (), True),
+        ("check", (), False),
     ]  # fmt: skip
+    assert macvnet("check", "--probe", "--no-probe").status == 3

@@ -1,4 +1,4 @@
-"""Another machine takes an address that a container has: check --probe finds it and names it."""
+"""Another machine takes an address that a container has: check finds it and names it."""
 
 from __future__ import annotations
 
@@ -35,12 +35,19 @@ def test_a_conflict_that_appears_later_is_found_and_named(lab: Lab) -> None:
         Stranger(lab.external().fd, FIRST, SECOND, mac=TV),
         Stranger(lab.external().fd, FIRST6, mac=OTHER, how=PROBE),
         Stranger(lab.external().fd, second.ip, mac=TV),
-        lab.router.capture(keep=asks) as wire,
     ):
-        plain = lab.host.macvnet("check")
+        with lab.router.capture(keep=asks) as wire:
+            plain = lab.host.macvnet("check", "--no-probe")
         assert not any(address in plain.stdout for address in (TV, OTHER))
         assert not wire.frames
-        probed = lab.host.macvnet("check", "--probe", "lan")
+        # As connect asks: in the one network and not in the quiet one.
+        with lab.router.capture(keep=asks) as wire:
+            usual = lab.host.macvnet("check", "--format=json").json()
+        taken = [row["network"] for row in usual if row["kind"] == "address-taken"]
+        assert taken == ["lan", "lan"]
+        assert not any(probe_of(second.ip)(frame) for frame in wire.frames)
+        with lab.router.capture(keep=asks) as wire:
+            probed = lab.host.macvnet("check", "--probe", "lan")
         sent = wire.frames
         everywhere = lab.host.macvnet("check", "--probe", "--format=json").json()
         assert lab.host.macvnet("check", "--probe", "quiet").status == FOUND
@@ -67,6 +74,24 @@ def test_a_conflict_that_appears_later_is_found_and_named(lab: Lab) -> None:
     # And nothing is found when it has gone.
     targets[1].ip("link", "set", "eth0", "up")
     assert lab.host.macvnet("check", "--probe").lines == lab.host.macvnet("check").lines
+
+
+def test_who_has_not_said_so_does_not_wait_long(lab: Lab) -> None:
+    lab.config.write_text("arp_rate = 1\n")
+    create(lab.host, "lan", *LAN, "-o", "probe=on")
+    for number in range(6):
+        join(lab.host, lab.named(), "lan", "--no-probe")
+        with lab.router.capture(keep=asking) as wire:
+            checked = lab.host.macvnet("check").checked() if number in (0, 5) else None
+        if checked and number == 0:
+            assert wire.frames and notes(checked) == []
+        elif checked:
+            assert not wire.frames
+            [note] = notes(checked)
+            assert (
+                note
+                == "6 addresses on eth0 were not asked for, which takes 6 s: macvnet check --probe"
+            )
 
 
 def test_where_nobody_can_be_asked(lab: Lab) -> None:
