@@ -193,7 +193,8 @@ def test_etc_netns_is_honoured_by_name(runner: Runner, tmp_path: Path) -> None:
     )
     assert done.stdout == "inner\nnameserver 192.0.2.7\n"
     assert done.stderr == (
-        "note: /etc/netns/web/new does not replace /etc/new: No such file or directory\n"
+        "note: /etc/netns/web/new does not replace /etc/new: it is not there "
+        "(No such file or directory)\n"
     )
 
 

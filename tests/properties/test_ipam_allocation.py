@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import settings
@@ -30,6 +31,7 @@ from macvnet.model import ACTIVE, LinkOptions, Network, Pool
 from macvnet.store import Store, Transaction
 from macvnet.store.memory import MemoryBackend
 from macvnet.store.sqlite import SqliteBackend
+from tests.bench import filling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -403,22 +405,14 @@ def cost(directory: Path, subnet: str, leases: int, excluded: int) -> list[str]:
     last = pool.subnet.last - 2
     holes = [Interval(last - 3 * n, last - 3 * n) for n in range(excluded)]
     install_pools(store, SEGMENT, "n", "net", [plan_pool(pool, excludes=holes)])
-    done = 0
-    while done < leases:
-        done = store.transact(partial(several, pool=pool, done=done, leases=leases))
+    network = cast(Network, SimpleNamespace(segment=SEGMENT, id="0" * 64))
+    assert filling.leases(store, network, pool, leases, whole=False) == leases
     backend.verbs.clear()
     address = store.transact(lambda tx: acquire(tx, SEGMENT, "net", pool, None, "mine"))
     assert address
     store.transact(lambda tx: release(tx, SEGMENT, address, "mine"))
     store.close()
     return backend.verbs
-
-
-def several(tx: Transaction, pool: Pool, done: int, leases: int) -> int:
-    while done < leases and tx.size < 120:
-        acquire(tx, SEGMENT, "net", pool, None, f"e{done}")
-        done += 1
-    return done
 
 
 def test_an_address_costs_the_same_however_many_are_held(tmp_path: Path) -> None:
