@@ -48,7 +48,8 @@ def _parts() -> tuple[Callable[[str], Any], Callable[[Any], str]]:
         bare = text.strip(_BLANKS)
         try:
             value, end = scan(bare, 0)
-        except StopIteration:
+        except (StopIteration, SystemError):
+            # Until json is loaded Python 3.11 has no class for what is wrong, and raises without.
             end = -1
         return value if end == len(bare) else _read(text)
 

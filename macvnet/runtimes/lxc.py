@@ -38,6 +38,8 @@ _COMMAND = "/command"
 _GET_INIT_PIDFD = 18
 """lxc_cmd_t in LXC's commands.h; the same since LXC 4.0."""
 _REQUEST = struct.Struct("@iiP")
+_UCRED = struct.Struct("3i")
+"""struct ucred: PID, UID and GID (unix(7))."""
 _LONGEST = 106
 """LXC writes the name of a socket that would be as long as this, or longer, as a hash."""
 _CONTAINER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@:-]{0,254}")
@@ -156,7 +158,10 @@ def _first_process(path: str, container: str) -> int:
         try:
             sock.connect(_address(path, container))
             _refuse_foreign(sock, container)
-            sock.sendall(_REQUEST.pack(_GET_INIT_PIDFD, 0, 0))
+            # Explicitly: what is sent before the monitor has asked for credentials has none,
+            # and it refuses who has none.
+            own = (socket.SOL_SOCKET, socket.SCM_CREDENTIALS, _credentials())
+            sock.sendmsg([_REQUEST.pack(_GET_INIT_PIDFD, 0, 0)], [own])
             _, descriptors, _, _ = socket.recv_fds(sock, _REQUEST.size, 1, socket.MSG_CMSG_CLOEXEC)
         except ConnectionError:
             raise _stopped(path, container) from None
@@ -173,10 +178,13 @@ def _first_process(path: str, container: str) -> int:
     return descriptors[0]
 
 
+def _credentials() -> bytes:
+    return _UCRED.pack(os.getpid(), os.geteuid(), os.getegid())
+
+
 def _refuse_foreign(sock: socket.socket, container: str) -> None:
-    form = struct.Struct("3i")
-    raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, form.size)
-    _, user, _ = form.unpack(raw)
+    raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    _, user, _ = _UCRED.unpack(raw)
     if user not in (0, os.geteuid()):
         raise PermissionDenied(
             f"the container {quoted(container)} of LXC was started by user {user}, and only "

@@ -119,7 +119,12 @@ def test_a_refusal_has_dockers_words_and_a_hint(
 
 
 @pytest.mark.parametrize(
-    "given, meant", [("jsn", ": did you mean json?"), ("TABLE", ""), ("some words", "")]
+    "given, meant",
+    [
+        ("jsn", ": did you mean json?"),
+        ("TABLE", ": did you mean table?"),
+        ("some words", ""),
+    ],
 )
 def test_a_format_without_actions_is_printed_and_noted(
     macvnet: Macvnet, given: str, meant: str

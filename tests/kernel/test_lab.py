@@ -271,13 +271,19 @@ def test_accounting_finds_a_run_without_tests() -> None:
     ]
 
 
+NEW_PROCESS = """
+MACVNET_LAB=1.2.3 setsid sleep 5 >/dev/null 2>&1 &
+until grep -q MACVNET_LAB /proc/$!/environ; do :; done
+"""
+
+
 @pytest.mark.parametrize(
     ("change", "seen"),
     [
         ("echo 63 > /proc/sys/net/ipv4/ip_default_ttl", "ip_default_ttl: '64' -> '63'"),
         ("ip link add new type bridge", "link new: new"),
         ("mkdir -p /run/netns; ip netns add new", "named namespace new: new"),
-        ("MACVNET_LAB=1.2.3 setsid sleep 5 >/dev/null 2>&1 &", "process of a lab new: "),
+        (NEW_PROCESS, "process of a lab new: "),
     ],
 )
 def test_change_of_the_machine_is_found(lab: Lab, change: str, seen: str) -> None:

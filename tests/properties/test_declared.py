@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from macvnet import keys, rules
+from macvnet import keys, option_keys, rules
 from macvnet.addresses import Address
 from macvnet.declared import (
     ENDPOINT_KEYS,
@@ -53,6 +53,10 @@ NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_.-]{0,8}", fullmatch=True).filter(
 TABLES = st.dictionaries(WORDS, TEXTS, max_size=3).map(
     lambda found: tuple(f"{key}={value}" for key, value in sorted(found.items()))
 )
+OPTIONS = st.dictionaries(st.sampled_from(option_keys.COMMON), TEXTS, max_size=3).map(
+    lambda found: tuple(f"{key}={value}" for key, value in sorted(found.items()))
+)
+"""Those that every driver has: others are refused."""
 LISTS = st.lists(TEXTS, max_size=3).map(tuple)
 LAST = st.integers(2, 250)
 COUNTS = st.integers(0, 3)
@@ -63,7 +67,8 @@ def values(kind: str) -> st.SearchStrategy[Any]:
 
 
 REQUESTS = st.fixed_dictionaries(
-    {}, optional={field: values(kind) for field, kind in NETWORK_KEYS.values()}
+    {},
+    optional={field: values(kind) for field, kind in NETWORK_KEYS.values()} | {"options": OPTIONS},
 )
 ENTRIES = st.builds(
     Entry,
@@ -161,7 +166,7 @@ def states(draw: st.DrawFn) -> Store:
             ip_ranges=tuple(f"{base}10-{base}60" for base in bases if draw(st.booleans())),
             aux_addresses=tuple(f"a{base}={base}9" for base in bases if draw(st.booleans())),
             excludes=tuple(f"{base}20" for base in bases if draw(st.booleans())),
-            options=draw(TABLES),
+            options=draw(OPTIONS),
             labels=draw(TABLES),
             internal=draw(st.booleans()),
             ipv6=draw(st.sampled_from([None, True])),

@@ -81,6 +81,17 @@ def loaded(before: str) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
 
+@pytest.mark.parametrize("text", BAD)
+def test_what_is_no_json_is_refused_where_json_is_not_loaded_yet(text: str) -> None:
+    """Python 3.11's C parts take the class of the error from what is loaded."""
+    tried = (
+        "import sys\nfrom macvnet import jsontext\nassert 'json' not in sys.modules\n"
+        "try:\n    jsontext.read(sys.argv[1])\nexcept (ValueError, RecursionError):\n    pass\n"
+        "else:\n    sys.exit(3)"
+    )
+    subprocess.run([sys.executable, "-S", "-c", tried, text], check=True)
+
+
 def test_the_c_parts_are_as_expected_and_load_nothing_else() -> None:
     assert loaded("") == ""
 
