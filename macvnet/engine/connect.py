@@ -6,7 +6,7 @@ is done once for all of them; ``connecting_many`` cuts a long list into such par
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, nullcontext
 from functools import partial
 
@@ -91,12 +91,19 @@ def judged(
     return steps
 
 
-def join(ctx: Context, seats: Sequence[Seat], *, together: bool = False) -> None:
+def join(
+    ctx: Context,
+    seats: Sequence[Seat],
+    *,
+    together: bool = False,
+    meanwhile: Callable[[], bool] | None = None,
+) -> None:
     """Connect seats of different sandboxes; those that are refused have an ``error``.
 
     That leaves the others alone, and the caller announces those that have joined.
     ``together`` is one deed: one that is refused undoes all, and they are announced
-    when all have joined. Leaves nothing of any of them if it raises.
+    when all have joined. ``meanwhile`` is a piece of other work for when others are at
+    work on this, and tells whether there is more. Leaves nothing of any if it raises.
     """
     with ExitStack() as stack, Undo(ctx.note) as undo:
         stack.enter_context(ctx.sandbox_locks(seat.sandbox.cookie for seat in seats))
@@ -106,7 +113,8 @@ def join(ctx: Context, seats: Sequence[Seat], *, together: bool = False) -> None
         host = Host(ctx)
         sweep_some(ctx)
         if len(seats) > establishing.SLICE:
-            establishing.establish_many(ctx, host, seats, partial(_reserve, ctx, host))
+            reserve = partial(_reserve, ctx, host)
+            establishing.establish_many(ctx, host, seats, reserve, meanwhile)
         else:
             for seat, reserved in _reserve(ctx, host, seats):
                 with seat.trying():
@@ -132,7 +140,7 @@ def refuse_host(ctx: Context, target: Target) -> None:
     """A target that is the host's own namespace would lose its network: refused."""
     if target.namespace.same_as(ctx.namespace):
         reason = "the one this command was started in"
-    elif target.namespace.is_of(1):
+    elif not ctx.in_first_namespace and target.namespace.is_of(1):
         reason = "the host's own (that of PID 1)"
     else:
         return

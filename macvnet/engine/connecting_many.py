@@ -7,16 +7,14 @@ that is refused leaves the others alone, unless all of them shall be one deed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from contextlib import closing, contextmanager
 
 from macvnet import runtimes
 from macvnet.engine import lookup
 from macvnet.engine.connect import join, judged, remark_lo_down
 from macvnet.engine.context import Context
-from macvnet.engine.parts import most_at_once, refuse_too_many
+from macvnet.engine.parts import Meanwhile, Part, in_parts, most_with_next, refuse_too_many
 from macvnet.engine.seats import Connected, Seat, Step
-from macvnet.engine.undo import apart
 from macvnet.errors import Conflict, MacvnetError
 from macvnet.kernel.announce import Item, announce
 from macvnet.model import EndpointRequest, Network
@@ -48,12 +46,13 @@ def connect_many(
     ctx.claim()
     if atomic:
         refuse_too_many(len(asked))
-    most = len(asked) if atomic else most_at_once()
+    most = len(asked) if atomic else most_with_next()
     done = _Done(ctx, report)
     try:
-        begin = 0
-        while begin < len(asked):
-            begin += _part(ctx, asked, begin, most, done, together=atomic)
+        with closing(in_parts(_Part(ctx, asked, 0, most, together=atomic))) as parts:
+            for part, meanwhile in parts:
+                part.join(meanwhile)
+                part.tell(done)
     finally:
         # Those that have joined have, whatever happened to the rest.
         if not atomic:
@@ -87,43 +86,59 @@ class _Done:
             remark_lo_down(self._ctx, self._lo_down)
 
 
-def _part(
-    ctx: Context, asked: Sequence[Asked], begin: int, most: int, done: _Done, *, together: bool
-) -> int:
-    """Connect the containers from ``begin`` on, ``most`` of them at once; how many these were."""
-    seats: dict[int, Seat] = {}
-    refused: dict[int, MacvnetError] = {}
-    taken: dict[str, Target] = {}
-    networks = _Networks(ctx)
-    end = begin
-    with ExitStack() as stack:
-        for end, one in enumerate(asked[begin : begin + most], begin):
-            with apart(partial(refused.__setitem__, end)):
-                target = runtimes.resolve(one.container, ctx.reader)
-                stack.enter_context(target.namespace)
-                seat = Seat(ctx, target, judged(ctx, target, networks.found(one.wanted)))
-                stack.callback(seat.close)
-                other = taken.get(seat.sandbox.key)
-                if other is not None and not together:
-                    # Two names of one sandbox: the second sees what became of the first.
-                    break
-                if other is not None:
-                    raise Conflict(
-                        f"{target.owner} is the sandbox of {other.owner}, which is in the list",
-                        "name each container once",
-                    )
-                taken[seat.sandbox.key] = target
-                seats[end] = seat
-        else:
-            end += 1
-        if not (together and refused):
-            join(ctx, list(seats.values()), together=together)
-        for number in range(begin, end):
-            if number in refused:
-                done.refused(number, refused[number])
-            elif seats[number].error is not None or seats[number].joined:
-                done.add(number, seats[number])
-    return end - begin
+class _Part(Part):
+    """The containers that are connected at once."""
+
+    def __init__(
+        self, ctx: Context, asked: Sequence[Asked], begin: int, most: int, *, together: bool
+    ) -> None:
+        super().__init__(len(asked), begin, most)
+        self._ctx = ctx
+        self._asked = asked
+        self._most = most
+        self._together = together
+        self._networks = _Networks(ctx)
+        self._taken: dict[str, Target] = {}
+        self._seats: dict[int, Seat] = {}
+
+    def following(self) -> _Part:
+        return _Part(self._ctx, self._asked, self.end, self._most, together=self._together)
+
+    def is_at_once(self, number: int) -> bool:
+        return runtimes.is_at_once(self._asked[number].container)
+
+    def open_one(self, number: int) -> bool:
+        ctx, one = self._ctx, self._asked[number]
+        target = runtimes.resolve(one.container, ctx.reader)
+        self.opened.enter_context(target.namespace)
+        seat = Seat(ctx, target, judged(ctx, target, self._networks.found(one.wanted)))
+        self.opened.callback(seat.close)
+        other = self._taken.get(seat.sandbox.key)
+        if other is not None and not self._together:
+            # Two names of one sandbox: the second sees what became of the first.
+            return False
+        if other is not None:
+            raise Conflict(
+                f"{target.owner} is the sandbox of {other.owner}, which is in the list",
+                "name each container once",
+            )
+        self._taken[seat.sandbox.key] = target
+        self._seats[number] = seat
+        return True
+
+    def join(self, meanwhile: Meanwhile) -> None:
+        """Connect those that are open; ``meanwhile`` is done while others are at work on it."""
+        if not (self._together and self.refused):
+            seats = list(self._seats.values())
+            join(self._ctx, seats, together=self._together, meanwhile=meanwhile)
+
+    def tell(self, done: _Done) -> None:
+        """Report what has become of each, in order."""
+        for number in range(self.begin, self.end):
+            if number in self.refused:
+                done.refused(number, self.refused[number])
+            elif self._seats[number].error is not None or self._seats[number].joined:
+                done.add(number, self._seats[number])
 
 
 class _Networks:

@@ -110,6 +110,11 @@ class Context:
         return Namespace.current()
 
     @cached_property
+    def in_first_namespace(self) -> bool:
+        """Whether that is the one of PID 1."""
+        return self.namespace.is_of(1)
+
+    @cached_property
     def boot_id(self) -> str:
         return boot_id()
 

@@ -8,6 +8,7 @@ has not done is done here, and refused here where it must be.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
@@ -17,6 +18,7 @@ from macvnet.engine import endpoint_link
 from macvnet.engine.alongside import Alongside
 from macvnet.engine.context import Context
 from macvnet.engine.endpoint_link import Inside
+from macvnet.engine.parts import Meanwhile
 from macvnet.engine.undo import apart
 from macvnet.errors import MacvnetError
 from macvnet.kernel.links import LinkInfo
@@ -103,20 +105,31 @@ class Deleting:
         self._ctx = ctx
         self._find = find
         self._hands = Hands(partial(_work, ctx), done=self._done, left=self._left, most=most())
-        self._own = Alongside(_delete, threads=SLICE)
+        self._own = Alongside(self._delete, threads=SLICE)
+        self._gone: deque[Leaving] = deque()
 
-    def take(self, every: Sequence[Leaving]) -> None:
-        """Have the links of these deleted; a few of them by ourselves."""
+    def gone(self) -> list[Leaving]:
+        """Those whose links are gone, and that were not told yet."""
+        gone: list[Leaving] = []
+        while self._gone:
+            gone.append(self._gone.popleft())
+        return gone
+
+    def take(self, every: Sequence[Leaving], meanwhile: Meanwhile) -> None:
+        """Have the links of these deleted; a few of them by ourselves.
+
+        ``meanwhile`` is done while all hands are busy.
+        """
         plain = [one for one in every if _is_plain(one)]
         others = [one for one in every if not _is_plain(one)]
-        if len(plain) < SLICE or not self._hands.give(plain):
+        if len(plain) < SLICE or not self._hands.give(plain, meanwhile):
             others = list(every)
         for one in others:
             self._left(one, False)
 
-    def end(self, *, give_up: bool = False) -> None:
+    def end(self, meanwhile: Meanwhile | None = None, *, give_up: bool = False) -> None:
         """Wait until all is done; ``give_up``: only until what is at hand is."""
-        self._hands.end(give_up=give_up)
+        self._hands.end(meanwhile, give_up=give_up)
         self._own.end(give_up=give_up)
         for one, error in self._own.refused:
             one.error = error
@@ -125,6 +138,11 @@ class Deleting:
         if self._ctx.trace:
             for text in told:
                 self._ctx.trace(text)
+        self._gone.append(one)
+
+    def _delete(self, one: Leaving) -> None:
+        _delete(one)
+        self._gone.append(one)
 
     def _left(self, one: Leaving, half_done: bool) -> None:
         # A link that is gone already is not found: half of it is no matter.

@@ -6,8 +6,8 @@ how many links go at once is ``deleting``'s to know.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from functools import partial
 
 from macvnet import runtimes
@@ -30,11 +30,12 @@ from macvnet.engine.disconnect import (
 )
 from macvnet.engine.forced import by_endpoint
 from macvnet.engine.liveness import drop_host_routes, finish_unfinished, network_of, roll_back
-from macvnet.engine.parts import most_at_once, refuse_too_many
-from macvnet.engine.undo import apart, uninterrupted
+from macvnet.engine.parts import Meanwhile, Part, in_parts, most_with_next, refuse_too_many
+from macvnet.engine.undo import uninterrupted
 from macvnet.errors import MacvnetError, NotFound
 from macvnet.kernel.links import LinkInfo
 from macvnet.model import Change, Endpoint, Network, SandboxId
+from macvnet.records import NamedTuple
 from macvnet.runtimes import Target
 
 Report = Callable[[int, tuple[Change, ...] | MacvnetError], None]
@@ -62,38 +63,51 @@ def disconnect_many(
         ctx.claim()
     if atomic:
         refuse_too_many(len(asked))
-    most = len(asked) if atomic else most_at_once()
-    for begin in range(0, len(asked), max(1, most)):
-        part = _Part(ctx, networks, force=force)
-        with part.opened(dict(enumerate(asked[begin : begin + most], begin))):
+    most = len(asked) if atomic else most_with_next()
+    wanted = _Wanted(networks, asked, force)
+    with closing(in_parts(_Part(ctx, wanted, 0, most, set()))) as parts:
+        for part, meanwhile in parts:
+            part.claim()
             if not dry_run:
-                part.take_out(together=atomic)
+                part.take_out(meanwhile, together=atomic)
             part.tell(report, together=atomic)
 
 
-class _Part:
-    """The containers that are disconnected at once."""
+class _Wanted(NamedTuple):
+    """What a whole list is about."""
 
-    def __init__(self, ctx: Context, networks: Sequence[Network], *, force: bool) -> None:
+    networks: Sequence[Network]
+    asked: Sequence[Asked]
+    force: bool
+
+
+class _Part(Part):
+    """The containers that are disconnected at once. ``claimed``: the endpoints of those before."""
+
+    def __init__(
+        self, ctx: Context, wanted: _Wanted, begin: int, most: int, claimed: set[str]
+    ) -> None:
+        super().__init__(len(wanted.asked), begin, most)
         self._ctx = ctx
-        self._networks = networks
-        self._force = force
-        self._known: dict[str, Network | None] = {network.id: network for network in networks}
+        self._wanted = wanted
+        self._most = most
+        self._claimed = claimed
+        self._known: dict[str, Network | None] = {each.id: each for each in wanted.networks}
         self._parents: dict[str, LinkInfo | None] = {}
-        self._claimed: set[str] = set()
         self._leaving: dict[int, Leaving] = {}
-        self._refused: dict[int, MacvnetError] = {}
 
     # -- which ------------------------------------------------------------
 
-    @contextmanager
-    def opened(self, asked: dict[int, Asked]) -> Iterator[None]:
-        """Look up what is asked for, and hold the targets open inside the block."""
-        with ExitStack() as stack:
-            for number, one in asked.items():
-                with apart(partial(self._refused.__setitem__, number)):
-                    self._leaving[number] = self._open(one, stack)
-            yield
+    def following(self) -> _Part:
+        return _Part(self._ctx, self._wanted, self.end, self._most, self._claimed)
+
+    def is_at_once(self, number: int) -> bool:
+        asked = self._wanted.asked[number]
+        return runtimes.is_at_once(asked if isinstance(asked, str) else str(asked.owner))
+
+    def open_one(self, number: int) -> bool:
+        self._leaving[number] = self._open(self._wanted.asked[number], self.opened)
+        return True
 
     def _open(self, asked: Asked, stack: ExitStack) -> Leaving:
         target, key = None, ""
@@ -113,10 +127,11 @@ class _Part:
             try:
                 found = self._meant(target, key) if target else self._left(asked, missing)
             except UNOPENED:
-                if not self._force:
+                if not self._wanted.force:
                     raise
-                found = [by_endpoint(self._ctx, network, asked) for network in self._networks]
-        self._claim(found)
+                found = [
+                    by_endpoint(self._ctx, network, asked) for network in self._wanted.networks
+                ]
         return Leaving(target, key, found)
 
     def _resolve(self, asked: Asked) -> Target:
@@ -131,8 +146,8 @@ class _Part:
         return reached(self._ctx, found)
 
     def _meant(self, target: Target, key: str) -> list[Endpoint]:
-        if self._networks:
-            each = (endpoints_meant(self._ctx, key, target.owner, n) for n in self._networks)
+        if self._wanted.networks:
+            each = (endpoints_meant(self._ctx, key, target.owner, n) for n in self._wanted.networks)
             return [endpoint for found in each for endpoint in found]
         found = lookup.endpoints_of_sandbox(self._ctx.reader, key)
         known = {endpoint.id for endpoint in found}
@@ -146,22 +161,25 @@ class _Part:
         owner = recorded_owner(self._ctx, container)
         if owner is None:
             raise missing
-        if self._networks:
-            each = (left_behind(self._ctx, owner, network) for network in self._networks)
+        if self._wanted.networks:
+            each = (left_behind(self._ctx, owner, network) for network in self._wanted.networks)
             return [endpoint for found in each for endpoint in found]
         return lookup.endpoints_of_owner(self._ctx.reader, str(owner))
 
-    def _claim(self, found: Sequence[Endpoint]) -> None:
+    def claim(self) -> None:
         """Two names of one sandbox: what the first one takes is not there for the second."""
-        for endpoint in found:
-            if endpoint.id in self._claimed:
-                network = self._network(endpoint)
-                raise NotFound(
-                    f"{endpoint.owner} is not connected to network "
-                    f"{network.name if network else endpoint.network!r} any more",
+        for number, one in list(self._leaving.items()):
+            taken = [endpoint for endpoint in one.endpoints if endpoint.id in self._claimed]
+            if taken:
+                network = self._network(taken[0])
+                self.refused[number] = NotFound(
+                    f"{taken[0].owner} is not connected to network "
+                    f"{network.name if network else taken[0].network!r} any more",
                     "name each container once",
                 )
-        self._claimed.update(endpoint.id for endpoint in found)
+                del self._leaving[number]
+            else:
+                self._claimed.update(endpoint.id for endpoint in one.endpoints)
 
     def _network(self, endpoint: Endpoint) -> Network | None:
         if endpoint.network not in self._known:
@@ -170,9 +188,12 @@ class _Part:
 
     # -- out --------------------------------------------------------------
 
-    def take_out(self, *, together: bool) -> None:
-        """Disconnect all that can be; ``together`` all of them or none."""
-        if together and self._refused:
+    def take_out(self, meanwhile: Meanwhile, *, together: bool) -> None:
+        """Disconnect all that can be; ``together`` all of them or none.
+
+        ``meanwhile`` is done while others are at work on it.
+        """
+        if together and self.refused:
             return
         every = list(self._leaving.values())
         cookies = [endpoint.sandbox.cookie for one in every for endpoint in one.endpoints]
@@ -188,26 +209,39 @@ class _Part:
                 if together:
                     deleting.delete_found(every)
                 else:
-                    self._delete(every, stack)
+                    self._delete(every, stack, meanwhile)
             staying = together and _refused(every)
+            if together and not staying:
+                self._forget(every)
             if not staying:
-                self._forget([one for one in every if one.error is None])
+                self._ctx.store.sync()
+                self._elect_heirs([one for one in every if one.error is None])
         if staying:
             self._bring_back(every)
+        for one in every:
+            if one.error is not None:
+                self._claimed.difference_update(endpoint.id for endpoint in one.endpoints)
 
-    def _delete(self, every: Sequence[Leaving], stack: ExitStack) -> None:
-        """Delete the links of all, each as soon as it has been looked for."""
+    def _delete(self, every: Sequence[Leaving], stack: ExitStack, meanwhile: Meanwhile) -> None:
+        """Delete the links of all, each as soon as it has been looked for, then the records."""
         hands = deleting.Deleting(self._ctx, partial(self._find, stack=stack))
+
+        def besides() -> bool:
+            gone = hands.gone()
+            self._forget(gone)
+            return bool(gone) or meanwhile()
+
         try:
             for begin in range(0, len(every), deleting.SLICE):
                 part = every[begin : begin + deleting.SLICE]
                 for one in part:
                     with one.trying():
                         self._see(one)
-                hands.take([one for one in part if one.error is None])
-            hands.end()
+                hands.take([one for one in part if one.error is None], besides)
+            hands.end(besides)
         finally:
             hands.end(give_up=True)
+        self._forget(hands.gone())
 
     def _look(self, one: Leaving, stack: ExitStack) -> None:
         """See again, under the lock, what is to go, and find the links of it."""
@@ -259,11 +293,12 @@ class _Part:
                         take_rules(one.at, endpoint)
         gone = [endpoint for one in every if one.error is None for endpoint in one.here]
         ctx.store.transact_each(forget_if_there, gone, durable=False)
-        ctx.store.sync()
+
+    def _elect_heirs(self, every: Sequence[Leaving]) -> None:
         for one in every:
             if one.at is not None and one.here and not one.alone:
                 for endpoint in one.here:
-                    elect_heirs(ctx, one.at, endpoint.sandbox.key, endpoint.ifindex)
+                    elect_heirs(self._ctx, one.at, endpoint.sandbox.key, endpoint.ifindex)
 
     def _bring_back(self, every: Sequence[Leaving]) -> None:
         """Undo: what is recorded still gets its link again."""
@@ -283,7 +318,7 @@ class _Part:
 
     def tell(self, report: Report, *, together: bool) -> None:
         """Report what has become of each, in order."""
-        refused = dict(self._refused)
+        refused = dict(self.refused)
         refused.update((n, one.error) for n, one in self._leaving.items() if one.error is not None)
         for number in sorted({*refused, *self._leaving}):
             if number in refused:

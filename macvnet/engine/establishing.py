@@ -63,8 +63,12 @@ def establish_many(
     host: Host,
     seats: Sequence[Seat],
     reserve: Callable[[Sequence[Seat]], Sequence[tuple[Seat, Reserved]]],
+    meanwhile: Callable[[], bool] | None = None,
 ) -> None:
-    """The same for many, each by itself: those that are refused have an ``error``."""
+    """The same for many, each by itself: those that are refused have an ``error``.
+
+    ``meanwhile`` as for ``connect.join``.
+    """
     from macvnet.engine.hands import Hands, most
 
     hands = Hands(
@@ -85,13 +89,13 @@ def establish_many(
                 for plan in given:
                     what = f"the link of {plan.endpoint.owner}"
                     seat.undo.push(what, partial(_remove, seat, plan))
-            if plain and not hands.give(plain):
+            if plain and not hands.give(plain, meanwhile):
                 for planned in plain:
                     _left(ctx, planned, False)
             for seat, reserved in others:
                 with seat.trying():
                     establish_seat(ctx, host, seat, reserved)
-        hands.end()
+        hands.end(meanwhile)
     finally:
         # Nobody must be at work when what there is is undone.
         hands.end(give_up=True)

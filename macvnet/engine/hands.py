@@ -97,9 +97,17 @@ class Hands(Generic[Item]):
         self._most = most
         self._hands: list[_Hand[Item]] = []
 
-    def give(self, items: Sequence[Item]) -> bool:
-        """Have the work done; False where every hand is busy, or none can be had."""
+    def give(self, items: Sequence[Item], meanwhile: Callable[[], bool] | None = None) -> bool:
+        """Have the work done; False where every hand is busy, or none can be had.
+
+        ``meanwhile`` is a piece of other work, to be done while all are busy; it
+        tells whether there is more of it.
+        """
         self.collect()
+        while meanwhile is not None and self._hands and len(self._hands) >= self._most:
+            if not meanwhile():
+                meanwhile = None
+            self.collect()
         if len(self._hands) >= self._most:
             return False
         # A child must not take a signal that was meant for us for its own.
@@ -143,8 +151,11 @@ class Hands(Generic[Item]):
                 if not hand.listen():
                     self._take(hand)
 
-    def end(self, *, give_up: bool = False) -> None:
-        """Wait until all is done; ``give_up``: only until what is at hand is, and tell nobody."""
+    def end(self, meanwhile: Callable[[], bool] | None = None, *, give_up: bool = False) -> None:
+        """Wait until all is done; ``give_up``: only until what is at hand is, and tell nobody.
+
+        ``meanwhile`` as for ``give``.
+        """
         if give_up:
             with uninterrupted():
                 for hand in self._hands:
@@ -152,6 +163,9 @@ class Hands(Generic[Item]):
                 while self._hands:
                     _hear_out(self._hands[0])
                     self._hands.pop(0).bury()
+        self.collect()
+        while meanwhile is not None and self._hands and meanwhile():
+            self.collect()
         while self._hands:
             _hear_out(self._hands[0])
             self._take(self._hands[0])

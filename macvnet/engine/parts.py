@@ -1,16 +1,127 @@
-"""How a long list of containers is cut into parts that are handled at once."""
+"""How a long list of containers is cut into parts that are handled at once.
+
+While one part is at work the next one is opened: what is of the kernel alone, since
+nobody shall wait, with the locks of the one, for a runtime that the other has to ask.
+"""
 
 from __future__ import annotations
 
-from macvnet.errors import InvalidRequest
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+from functools import partial
+from typing import TypeVar
+
+from macvnet.engine.undo import apart
+from macvnet.errors import InvalidRequest, MacvnetError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
+P = TypeVar("P", bound="Part")
 
 PART = 256
 """Containers in one part: their locks are held together, and one fsync records all of them."""
+
+OPENED = 8
+"""Containers that are opened before it is seen again whether there is other work."""
 
 FILES_EACH = 3
 FILES_BESIDES = 160
 """Open files of one container (namespace, socket, one more for a while) and of the rest: locks,
 the state, what the caller left open."""
+
+
+Meanwhile = Callable[[], bool]
+"""A piece of other work, for when others are at work; tells whether there is more of it."""
+
+
+class Part:
+    """Containers that are handled at once: ``most`` of ``count`` from ``begin`` on, or fewer.
+
+    ``refused`` are those that could not be opened, by their numbers. To be closed.
+    """
+
+    def __init__(self, count: int, begin: int, most: int) -> None:
+        self.begin = self._next = begin
+        self.end = min(begin + most, count)
+        self.refused: dict[int, MacvnetError] = {}
+        self.opened = ExitStack()
+        self._count = count
+
+    def close(self) -> None:
+        """Let go of all that was opened."""
+        self.opened.close()
+
+    def open(self) -> None:
+        """Open all that are not open yet."""
+        while self._next < self.end:
+            self._open_next()
+
+    def open_some(self) -> bool:
+        """Open a few of those that are found at once; False where that is no use any more."""
+        for _ in range(OPENED):
+            if self._next >= self.end or not self.is_at_once(self._next):
+                return False
+            self._open_next()
+        return True
+
+    def _open_next(self) -> None:
+        number = self._next
+        with apart(partial(self.refused.__setitem__, number)):
+            if not self.open_one(number):
+                self.end = number
+                return
+        self._next = number + 1
+
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing is left for another part; known when all is open."""
+        return self.end >= self._count
+
+    def open_one(self, number: int) -> bool:
+        """Open one, closed by ``opened``; False where another part has to begin with it.
+
+        Raises what is refused.
+        """
+        raise NotImplementedError
+
+    def is_at_once(self, number: int) -> bool:
+        """Whether one is found without asking another program."""
+        raise NotImplementedError
+
+    def following(self) -> Self:
+        """The part after this one, when this one is open and not the last."""
+        raise NotImplementedError
+
+
+def in_parts(first: P) -> Generator[tuple[P, Meanwhile], None, None]:
+    """Each part of a list, open, and what opens some of the next one meanwhile.
+
+    To be closed.
+    """
+    part: P | None = first if first.begin < first.end else None
+    following: P | None = None
+    try:
+        while part is not None:
+            part.open()
+            following = None if part.is_last else part.following()
+            yield part, following.open_some if following else _nothing
+            part.close()
+            part, following = following, None
+    finally:
+        for one in (part, following):
+            if one is not None:
+                one.close()
+
+
+def _nothing() -> bool:
+    return False
+
+
+def most_with_next() -> int:
+    """The same where the next part is open as well."""
+    return max(1, most_at_once() // 2)
 
 
 def most_at_once() -> int:

@@ -33,6 +33,8 @@ MODULES = {
 """Every runtime. Where one container is known to several, the first that knows it has it."""
 OTHER_WORDS = {"machine": "nspawn"}
 """A second word for the same runtime."""
+AT_ONCE = ("pid", "netns")
+"""Runtimes that ask nobody but the kernel where a sandbox is, and so never keep one waiting."""
 WITHOUT_ID = ("pid", "netns", "path")
 """Runtimes that know a target by nothing but its name."""
 SHORTEST_ID = 12
@@ -178,6 +180,12 @@ def split(text: str, store: Store) -> list[tuple[Runtime, str]]:
             f"did you mean {guess}:{name}?" if guess else f"give {SPELLINGS}",
         )
     return known
+
+
+def is_at_once(text: str) -> bool:
+    """Whether the sandbox that ``text`` names is found without asking another program."""
+    found = spelled(text)
+    return found is not None and found[0] in AT_ONCE
 
 
 def owner_of(text: str, store: Store) -> Owner:

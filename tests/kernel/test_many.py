@@ -18,8 +18,8 @@ from tests.lab import Lab, Named, Result
 from tests.lab.command import executable
 
 PARTLY = 13
-IN_PARTS_OF_64 = ("prlimit", f"--nofile={64 * 3 + 160}")
-"""A part is as large as the open files that a process may have."""
+IN_PARTS_OF_64 = ("prlimit", f"--nofile={2 * 64 * 3 + 160}")
+"""Two parts, one open while the other is at work, are as large as the open files allow."""
 
 
 def several(lab: Lab, count: int) -> list[Named]:
@@ -285,6 +285,27 @@ def test_one_sync_records_a_part_and_more_than_one_part_works(lab: Lab) -> None:
     assert held == [f"172.16.86.{number}/24" for number in range(2, 72)]
     agrees(lab)
     lab.host.run(*IN_PARTS_OF_64, executable(), "disconnect", "--batch", file, "net").checked()
+    assert {tuple(target.links()) for target in targets} == {("lo",)} and recorded(lab) == 0
+
+
+def test_container_named_again_in_another_part_is_told_what_became_of_it(lab: Lab) -> None:
+    """It is looked for while it is still connected, or not yet."""
+    create(lab.host, "net", *LAN)
+    targets = several(lab, 66)
+    lines = [*(target.target for target in targets), targets[1].target, targets[0].target]
+    file = batch(lab, lines)
+    program = (*IN_PARTS_OF_64, executable())
+    done = lab.host.run(*program, "connect", "--batch", file, "net")
+    assert done.status == PARTLY
+    told = complaints(done)[:-1]
+    assert [line.split()[2] for line in told] == ["67:", "68:"]
+    assert all("is connected to network 'net' already" in line for line in told)
+    agrees(lab)
+    done = lab.host.run(*program, "disconnect", "--batch", file, "net")
+    assert done.status == PARTLY
+    told = complaints(done)[:-1]
+    assert [line.split()[2] for line in told] == ["67:", "68:"]
+    assert all("is not connected to network 'net' any more" in line for line in told)
     assert {tuple(target.links()) for target in targets} == {("lo",)} and recorded(lab) == 0
 
 

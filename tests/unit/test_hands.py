@@ -50,6 +50,41 @@ def no_child_is_left() -> bool:
     return True
 
 
+def test_other_work_is_done_while_all_hands_are_busy_and_only_then() -> None:
+    reading, writing = os.pipe()
+    told = Told(each(lambda item: os.read(reading, 1).decode()))
+    pieces: list[int] = []
+
+    def meanwhile() -> bool:
+        pieces.append(len(told.done))
+        if len(pieces) == 3:
+            os.write(writing, b"x")
+            time.sleep(0.2)
+        return True
+
+    assert told.hands.give([1], meanwhile) and pieces == []
+    assert told.hands.give([2], meanwhile) and pieces == [0, 0, 0] and told.done == {1: "x"}
+    os.write(writing, b"y")
+    told.hands.end(meanwhile)
+    assert told.done == {1: "x", 2: "y"} and no_child_is_left()
+    os.close(reading)
+    os.close(writing)
+
+
+def test_who_has_no_other_work_does_not_wait_for_a_hand_and_takes_no_more_than_there_is() -> None:
+    reading, writing = os.pipe()
+    told = Told(each(lambda item: os.read(reading, 1).decode()))
+    pieces = iter([True, True, False])
+    assert told.hands.give([1], lambda: next(pieces))
+    assert not told.hands.give([2], lambda: next(pieces))
+    assert list(pieces) == []
+    os.write(writing, b"x")
+    told.hands.end(lambda: False)
+    assert told.done == {1: "x"} and no_child_is_left()
+    os.close(reading)
+    os.close(writing)
+
+
 def test_everything_is_done_in_other_processes() -> None:
     told = Told(each(lambda item: [item * 2, os.getpid()]), most=2)
     assert told.hands.give(range(40)) and told.hands.give(range(40, 90))
