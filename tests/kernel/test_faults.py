@@ -91,10 +91,18 @@ RESERVE = "reserve n TARGET".split()
 FIRST = "172.16.86.2/24"
 GONE = "ip link del eth0".split()
 RENUMBERED = "ip addr flush dev eth0".split()
+DELETED = """
+count() { ip netns list-id | wc -l; }
+before=$(count)
+ip netns del gone
+for _ in $(seq 600); do [ "$(count)" -lt "$before" ] && exit; sleep 0.05; done
+exit 1
+"""
+"""The kernel takes its time, and all the more where others delete theirs."""
 DEAD = (
     "host ip netns add gone".split(),
     "connect n netns:gone".split(),
-    "host ip netns del gone".split(),
+    ["host", "sh", "-c", DELETED],
 )
 SCRIPTS = {
     "create": Script((), NET, ("rm n",)),
