@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from functools import partial
 
 from macvnet.drivers import Driver
@@ -41,20 +41,21 @@ Sought = tuple[Endpoint, Driver, LinkInfo | None]
 class Leaving:
     """One container that is being disconnected; ``error`` is why it stays.
 
-    ``target`` is None where no name leads to it. ``here`` are the endpoints in
-    the target's sandbox, with their links where these are still there;
+    ``at`` is None where no name leads to it. ``here`` are the endpoints in
+    the sandbox there, with their links where these are still there;
     ``elsewhere`` those in a sandbox that no name leads to. ``alone``: nothing
     else is in the sandbox. ``sought``: those that are here still, and what their links are.
+    ``changed``: they are not what they were before it was looked again.
     """
 
-    def __init__(self, target: Target | None, key: str, endpoints: Sequence[Endpoint]) -> None:
-        self.target = target
-        self.at: Inside | None = None
-        self.here = [e for e in endpoints if target is not None and e.sandbox.key == key]
+    def __init__(self, at: Inside | None, key: str, endpoints: Sequence[Endpoint]) -> None:
+        self.at = at
+        self.here = [e for e in endpoints if at is not None and e.sandbox.key == key]
         self.elsewhere = [e for e in endpoints if e not in self.here]
         self.sought: list[Sought] = []
         self.links: list[LinkInfo] = []
         self.alone = False
+        self.changed = False
         self.error: MacvnetError | None = None
 
     @property
@@ -66,12 +67,14 @@ class Leaving:
         return apart(partial(setattr, self, "error"))
 
 
-def found(ctx: Context, sought: Sequence[Sought], at: Inside) -> list[LinkInfo]:
-    """The links of endpoints that are provably theirs still."""
-    each = (
-        endpoint_link.find(ctx, driver, endpoint, at, parent) for endpoint, driver, parent in sought
-    )
-    return [link for link in each if link is not None]
+def look(ctx: Context, one: Leaving) -> None:
+    """Look for the links of one that are provably its own still."""
+    if one.at is not None:
+        each = (
+            endpoint_link.find(ctx, driver, endpoint, one.at, parent)
+            for endpoint, driver, parent in one.sought
+        )
+        one.links = [link for link in each if link is not None]
 
 
 def delete_found(every: Sequence[Leaving]) -> None:
@@ -94,17 +97,24 @@ def _delete(one: Leaving) -> None:
 
 
 class Deleting:
-    """Deletes the links of lists of those that leave; ``find`` looks for those of one.
+    """Deletes the links of ``every`` that leaves, a few at a time.
+
+    ``inside`` opens a target once more.
 
     ``end`` has to be called whatever happens.
     """
 
-    def __init__(self, ctx: Context, find: Callable[[Leaving], None]) -> None:
+    def __init__(
+        self, ctx: Context, every: Sequence[Leaving], inside: Callable[[Target], Inside]
+    ) -> None:
         from macvnet.engine.hands import Hands, most
 
+        self._every = every
         self._ctx = ctx
-        self._find = find
-        self._hands = Hands(partial(_work, ctx), done=self._done, left=self._left, most=most())
+        self._inside = inside
+        self._hands = Hands(
+            every, partial(_work, ctx), done=self._done, left=self._left, most=most()
+        )
         self._own = Alongside(self._delete, threads=SLICE)
         self._gone: deque[Leaving] = deque()
 
@@ -115,17 +125,17 @@ class Deleting:
             gone.append(self._gone.popleft())
         return gone
 
-    def take(self, every: Sequence[Leaving], meanwhile: Meanwhile) -> None:
+    def take(self, numbers: Sequence[int], meanwhile: Meanwhile) -> None:
         """Have the links of these deleted; a few of them by ourselves.
 
         ``meanwhile`` is done while all hands are busy.
         """
-        plain = [one for one in every if _is_plain(one)]
-        others = [one for one in every if not _is_plain(one)]
-        if len(plain) < SLICE or not self._hands.give(plain, meanwhile):
-            others = list(every)
-        for one in others:
-            self._left(one, False)
+        plain = {number for number in numbers if _is_plain(self._every[number])}
+        given = len(self._every) >= SLICE and bool(plain)
+        given = given and self._hands.give(dict.fromkeys(plain), meanwhile)
+        for number in numbers:
+            if not (given and number in plain):
+                self._work(self._every[number])
 
     def end(self, meanwhile: Meanwhile | None = None, *, give_up: bool = False) -> None:
         """Wait until all is done; ``give_up``: only until what is at hand is."""
@@ -134,52 +144,59 @@ class Deleting:
         for one, error in self._own.refused:
             one.error = error
 
-    def _done(self, one: Leaving, told: Any) -> None:
+    def _done(self, number: int, told: Any) -> None:
         if self._ctx.trace:
             for text in told:
                 self._ctx.trace(text)
-        self._gone.append(one)
+        self._gone.append(self._every[number])
 
     def _delete(self, one: Leaving) -> None:
         _delete(one)
         self._gone.append(one)
 
-    def _left(self, one: Leaving, half_done: bool) -> None:
-        # A link that is gone already is not found: half of it is no matter.
+    def _work(self, one: Leaving) -> None:
         with one.trying():
-            self._find(one)
+            look(self._ctx, one)
             self._own.put(one)
+
+    def _left(self, number: int, half_done: bool) -> None:
+        one = self._every[number]
+        # A link that is gone already is not found: half of it is no matter. But in the
+        # socket there may be answers to the hand's questions.
+        if one.at is not None:
+            with one.trying():
+                one.at = self._inside(one.at.target)
+        if one.error is None:
+            self._work(one)
 
 
 def _is_plain(one: Leaving) -> bool:
-    """Whether nothing is left to do in the sandbox when the link is gone."""
+    """Whether nothing is left to do in the sandbox when the link is gone, and a hand knows all."""
     return (
-        one.target is not None
+        one.at is not None
         and one.alone
+        and not one.changed
         and bool(one.sought)
         and all(endpoint.routing == PLAIN for endpoint in one.here)
     )
 
 
-def _work(ctx: Context, items: Sequence[Leaving], line: Line) -> None:
+def _work(ctx: Context, given: Sequence[tuple[int, Leaving, Any]], line: Line) -> None:
     """A hand's part."""
     told: dict[int, list[str]] = {}
     deleting = Alongside(_delete, threads=SLICE)
-    with ExitStack() as stack:
-        for number, one in enumerate(items):
-            if line.given_up():
-                break
-            trace = told.setdefault(number, []).append if ctx.trace else None
-            told.setdefault(number, [])
-            with one.trying():
-                assert one.target is not None
-                other = stack.enter_context(ctx.beside(trace))
-                one.at = endpoint_link.inside(other, one.target)
-                stack.callback(one.at.netlink.close)
-                one.links = found(other, one.sought, one.at)
-                deleting.put(one)
-        deleting.end()
-        refused = {id(one) for one, _ in deleting.refused}
-        for number, texts in told.items():
-            failed = items[number].error is not None or id(items[number]) in refused
-            line.answer(number, None if failed else texts)
+    for number, one, _ in given:
+        if line.given_up():
+            break
+        texts = told.setdefault(number, [])
+        with one.trying():
+            assert one.at is not None
+            one.at.netlink.tell_to(texts.append if ctx.trace else None)
+            look(ctx, one)
+            deleting.put(one)
+    deleting.end()
+    refused = {id(one) for one, _ in deleting.refused}
+    for number, one, _ in given:
+        if number in told:
+            failed = one.error is not None or id(one) in refused
+            line.answer(number, None if failed else told[number])

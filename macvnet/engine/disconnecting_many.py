@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from functools import partial
 
 from macvnet import runtimes
 from macvnet.drivers import driver
 from macvnet.engine import deleting, endpoint_link, lookup
 from macvnet.engine.context import Context
-from macvnet.engine.deleting import Leaving
+from macvnet.engine.deleting import Leaving, Sought
 from macvnet.engine.disconnect import (
     UNOPENED,
     earlier,
@@ -28,6 +27,7 @@ from macvnet.engine.disconnect import (
     removals,
     take_rules,
 )
+from macvnet.engine.endpoint_link import Inside
 from macvnet.engine.forced import by_endpoint
 from macvnet.engine.liveness import drop_host_routes, finish_unfinished, network_of, roll_back
 from macvnet.engine.parts import Meanwhile, Part, in_parts, most_with_next, refuse_too_many
@@ -106,11 +106,11 @@ class _Part(Part):
         return runtimes.is_at_once(asked if isinstance(asked, str) else str(asked.owner))
 
     def open_one(self, number: int) -> bool:
-        self._leaving[number] = self._open(self._wanted.asked[number], self.opened)
+        self._leaving[number] = self._open(self._wanted.asked[number])
         return True
 
-    def _open(self, asked: Asked, stack: ExitStack) -> Leaving:
-        target, key = None, ""
+    def _open(self, asked: Asked) -> Leaving:
+        target, at, key = None, None, ""
         try:
             target = self._resolve(asked)
         except MacvnetError as error:
@@ -119,7 +119,9 @@ class _Part(Part):
             missing = error
             target = self._reach(asked) if isinstance(asked, str) else None
         if target is not None:
-            stack.enter_context(target.namespace)
+            self.opened.enter_context(target.namespace)
+            # Its cookie is told by the socket that is needed anyway.
+            at = self._inside(target)
             key = SandboxId(self._ctx.boot_id, target.namespace.cookie).key
         if not isinstance(asked, str):
             found = [asked]
@@ -132,7 +134,12 @@ class _Part(Part):
                 found = [
                     by_endpoint(self._ctx, network, asked) for network in self._wanted.networks
                 ]
-        return Leaving(target, key, found)
+        return Leaving(at, key, found)
+
+    def _inside(self, target: Target) -> Inside:
+        at = endpoint_link.inside(self._ctx, target)
+        self.opened.callback(at.netlink.close)
+        return at
 
     def _resolve(self, asked: Asked) -> Target:
         if isinstance(asked, str):
@@ -199,17 +206,21 @@ class _Part(Part):
         cookies = [endpoint.sandbox.cookie for one in every for endpoint in one.endpoints]
         with ExitStack() as stack:
             stack.enter_context(self._ctx.sandbox_locks(cookies))
+            for one in every:
+                with one.trying():
+                    one.sought = self._sought(one)
             if together:
                 for one in every:
                     with one.trying():
-                        self._look(one, stack)
+                        self._see(one)
+                        deleting.look(self._ctx, one)
             if not (together and _refused(every)):
                 # From the links to the record nothing may come between.
                 stack.enter_context(uninterrupted())
                 if together:
                     deleting.delete_found(every)
                 else:
-                    self._delete(every, stack, meanwhile)
+                    self._delete(every, meanwhile)
             staying = together and _refused(every)
             if together and not staying:
                 self._forget(every)
@@ -222,9 +233,9 @@ class _Part(Part):
             if one.error is not None:
                 self._claimed.difference_update(endpoint.id for endpoint in one.endpoints)
 
-    def _delete(self, every: Sequence[Leaving], stack: ExitStack, meanwhile: Meanwhile) -> None:
+    def _delete(self, every: Sequence[Leaving], meanwhile: Meanwhile) -> None:
         """Delete the links of all, each as soon as it has been looked for, then the records."""
-        hands = deleting.Deleting(self._ctx, partial(self._find, stack=stack))
+        hands = deleting.Deleting(self._ctx, every, self._inside)
 
         def besides() -> bool:
             gone = hands.gone()
@@ -233,40 +244,35 @@ class _Part(Part):
 
         try:
             for begin in range(0, len(every), deleting.SLICE):
-                part = every[begin : begin + deleting.SLICE]
-                for one in part:
-                    with one.trying():
-                        self._see(one)
-                hands.take([one for one in part if one.error is None], besides)
+                part = range(begin, min(begin + deleting.SLICE, len(every)))
+                for number in part:
+                    with every[number].trying():
+                        self._see(every[number])
+                hands.take([number for number in part if every[number].error is None], besides)
             hands.end(besides)
         finally:
             hands.end(give_up=True)
         self._forget(hands.gone())
 
-    def _look(self, one: Leaving, stack: ExitStack) -> None:
-        """See again, under the lock, what is to go, and find the links of it."""
-        self._see(one)
-        self._find(one, stack)
-
     def _see(self, one: Leaving) -> None:
+        """See again, under the lock, what is to go."""
         ctx = self._ctx
-        if one.target is not None and one.here:
+        if one.at is not None and one.here:
             recorded = {e.id: e for e in finish_unfinished(ctx, one.here[0].sandbox.key)}
             # What somebody has taken away, or moved, is no error: it was to go.
-            one.here = [recorded[e.id] for e in one.here if e.id in recorded]
-            one.alone = len(one.here) == len(recorded)
-            one.sought = [
-                (endpoint, driver(network.driver), self._parent(network))
-                for endpoint in one.here
-                if (network := self._network(endpoint)) is not None
-            ]
+            here = [recorded[e.id] for e in one.here if e.id in recorded]
+            one.alone = len(here) == len(recorded)
+            if here != one.here:
+                one.here, one.changed = here, True
+                one.sought = self._sought(one)
         one.elsewhere = [now for e in one.elsewhere if (now := self._now(e)) is not None]
 
-    def _find(self, one: Leaving, stack: ExitStack) -> None:
-        if one.target is not None and one.sought:
-            one.at = endpoint_link.inside(self._ctx, one.target)
-            stack.callback(one.at.netlink.close)
-            one.links = deleting.found(self._ctx, one.sought, one.at)
+    def _sought(self, one: Leaving) -> list[Sought]:
+        return [
+            (endpoint, driver(network.driver), self._parent(network))
+            for endpoint in one.here
+            if (network := self._network(endpoint)) is not None
+        ]
 
     def _now(self, endpoint: Endpoint) -> Endpoint | None:
         """The endpoint as it is recorded now; None where it has been taken away, or moved."""
@@ -307,10 +313,10 @@ class _Part(Part):
         for one in every:
             for endpoint in one.here:
                 network = self._network(endpoint)
-                if one.target is None or network is None:
+                if one.at is None or network is None:
                     continue
                 try:
-                    bring_back(self._ctx, network, endpoint, one.target)
+                    bring_back(self._ctx, network, endpoint, one.at.target)
                 except MacvnetError as failure:
                     self._ctx.note(f"could not undo: the link of {endpoint.owner}: {failure}")
 

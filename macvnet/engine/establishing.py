@@ -16,7 +16,7 @@ from macvnet.engine.endpoint_link import Inside
 from macvnet.engine.joining import Joining, establish, joined, prepare, probes, put_in
 from macvnet.engine.liveness import members_of
 from macvnet.engine.seats import Host, Seat
-from macvnet.engine.undo import Undo
+from macvnet.engine.undo import Undo, apart
 from macvnet.errors import MacvnetError
 from macvnet.kernel import links
 from macvnet.model import JOINED, PLAIN, SLAAC, Endpoint, Network
@@ -27,11 +27,10 @@ if TYPE_CHECKING:
 
     from macvnet.engine.hands import Line
 
-SLICE = 32
+SLICE, SMALLEST = 32, 8
 """Seats whose addresses are chosen at once, while the links of those before are made."""
 
 Reserved = Sequence[tuple[Network, Endpoint]]
-Planned = tuple[Seat, Sequence[Joining]]
 
 
 def establish_seat(ctx: Context, host: Host, seat: Seat, reserved: Reserved) -> None:
@@ -69,36 +68,141 @@ def establish_many(
 
     ``meanwhile`` as for ``connect.join``.
     """
-    from macvnet.engine.hands import Hands, most
-
-    hands = Hands(
-        partial(_work, ctx), done=partial(_done, ctx), left=partial(_left, ctx), most=most()
-    )
+    many = _Many(ctx, host, seats)
+    numbers = {id(seat): number for number, seat in enumerate(seats)}
+    begin = 0
     try:
-        for begin in range(0, len(seats), SLICE):
-            plain: list[Planned] = []
+        while begin < len(seats):
+            end = begin + _slice(len(seats) - begin, many.workers)
+            plain: list[int] = []
             others: list[tuple[Seat, Reserved]] = []
-            for seat, reserved in reserve(seats[begin : begin + SLICE]):
+            for seat, reserved in reserve(seats[begin:end]):
                 with seat.trying():
-                    plans = _plans(host, seat, reserved)
-                    if _is_plain(ctx, seat, plans):
-                        plain.append((seat, plans))
+                    if many.takes(numbers[id(seat)], reserved):
+                        plain.append(numbers[id(seat)])
                     else:
                         others.append((seat, reserved))
-            for seat, given in plain:
-                for plan in given:
-                    what = f"the link of {plan.endpoint.owner}"
-                    seat.undo.push(what, partial(_remove, seat, plan))
-            if plain and not hands.give(plain, meanwhile):
-                for planned in plain:
-                    _left(ctx, planned, False)
+            many.make(plain, meanwhile)
             for seat, reserved in others:
                 with seat.trying():
                     establish_seat(ctx, host, seat, reserved)
-        hands.end(meanwhile)
+            begin = end
+        many.end(meanwhile)
     finally:
         # Nobody must be at work when what there is is undone.
-        hands.end(give_up=True)
+        many.end(give_up=True)
+
+
+class _Many:
+    """The links of seats, made by hands, and by us where these are busy.
+
+    A hand is as old as the first of them, and has to be told what was reserved since.
+    """
+
+    def __init__(self, ctx: Context, host: Host, seats: Sequence[Seat]) -> None:
+        from macvnet.engine.hands import Hands, most
+
+        self.workers = most() + 1
+        self._ctx = ctx
+        self._host = host
+        self._seats = seats
+        self._plans: dict[int, Sequence[Joining]] = {}
+        self._hands = Hands(
+            seats, self._work, done=self._done, left=self._left, most=self.workers - 1
+        )
+        for step in {step.network.id: step for seat in seats for step in seat.steps}.values():
+            # A hand cannot look for it. What is refused is so again, to whom it belongs.
+            with apart(lambda error: None):
+                host.parent(step.network)
+
+    def takes(self, number: int, reserved: Reserved) -> bool:
+        """Whether the links of a seat can be made so. Raises what is refused."""
+        seat = self._seats[number]
+        plans = _plans(self._host, seat, reserved)
+        if not _is_plain(self._ctx, seat, plans):
+            return False
+        self._plans[number] = plans
+        return True
+
+    def make(self, numbers: Sequence[int], meanwhile: Callable[[], bool] | None) -> None:
+        """Make the links of these."""
+        for number in numbers:
+            seat = self._seats[number]
+            for plan in self._plans[number]:
+                what = f"the link of {plan.endpoint.owner}"
+                seat.undo.push(what, partial(_remove, seat, plan))
+        said = {
+            number: [plan.endpoint.to_json() for plan in self._plans[number]] for number in numbers
+        }
+        if numbers and not self._hands.give(said, meanwhile):
+            for number in numbers:
+                self._left(number, False)
+
+    def end(self, meanwhile: Callable[[], bool] | None = None, *, give_up: bool = False) -> None:
+        """As ``Hands.end``."""
+        self._hands.end(meanwhile, give_up=give_up)
+
+    def _work(self, given: Sequence[tuple[int, Seat, Any]], line: Line) -> None:
+        """A hand's part: the links, from our sockets in the targets and one of its own here."""
+        told: list[str] = []
+        trace = told.append if self._ctx.trace else None
+        with self._ctx.beside(trace) as other:
+            for number, seat, endpoints in given:
+                if line.given_up():
+                    return
+                told.clear()
+                seat.at.netlink.tell_to(trace)
+                reserved = [
+                    (step.network, Endpoint.from_json(data))
+                    for step, data in zip(seat.steps, endpoints, strict=True)
+                ]
+                line.answer(number, self._made(other, seat, reserved, told))
+
+    def _made(
+        self, other: Context, seat: Seat, reserved: Reserved, told: list[str]
+    ) -> list[Any] | None:
+        failed: list[str] = []
+        undo = Undo(failed.append)
+        members: list[tuple[Network, Endpoint]] = []
+        made: list[Any] = []
+        try:
+            for plan in _plans(self._host, seat, reserved):
+                endpoint, notes = put_in(other, plan, members, seat.at, undo)
+                members.append((plan.network, endpoint))
+                made.append([endpoint.ifname, endpoint.ifindex, endpoint.mac, notes])
+            return [told, made, _lo_down(seat.at)]
+        except MacvnetError:
+            undo.back()
+            if failed:
+                # Half made, which nobody but us can tell: as if we had died.
+                raise
+            return None
+
+    def _done(self, number: int, answer: Any) -> None:
+        """What a hand has made is the seat's."""
+        seat = self._seats[number]
+        told, made, seat.lo_down = answer
+        if self._ctx.trace:
+            for text in told:
+                self._ctx.trace(text)
+        for plan, (ifname, ifindex, mac, notes) in zip(self._plans[number], made, strict=True):
+            endpoint = plan.endpoint._replace(ifname=ifname, ifindex=ifindex, mac=mac, state=JOINED)
+            seat.joined.append(joined(self._ctx, plan, endpoint, notes, seat.at))
+
+    def _left(self, number: int, half_made: bool) -> None:
+        """What no hand has made is made here."""
+        seat, plans = self._seats[number], self._plans[number]
+        with seat.trying():
+            if half_made:
+                seat.reopen(self._ctx)
+                for plan in plans:
+                    _remove(seat, plan)
+            establish_all(self._ctx, seat, plans)
+
+
+def _slice(left: int, workers: int) -> int:
+    """How many of those that are left are next: fewer in the end, so that all end together."""
+    return max(SMALLEST, min(SLICE, left // (2 * workers)))
 
 
 def _plans(host: Host, seat: Seat, reserved: Reserved) -> list[Joining]:
@@ -124,9 +228,10 @@ def _asked(ctx: Context, seat: Seat, plans: Sequence[Joining]) -> list[bool]:
 
 
 def _is_plain(ctx: Context, seat: Seat, plans: Sequence[Joining]) -> bool:
-    """Whether it takes the kernel and nothing else."""
+    """Whether it takes the kernel and nothing else, and the networks are as they were found."""
     return not (
         seat.recorded
+        or any(plan.network != step.network for plan, step in zip(plans, seat.steps, strict=True))
         or any(
             plan.network.shim
             or plan.endpoint.routing != PLAIN
@@ -148,52 +253,3 @@ def _lo_down(at: Inside) -> bool:
 
 def _remove(seat: Seat, plan: Joining) -> None:
     endpoint_link.remove_tagged(plan.driver, plan.endpoint, seat.at)
-
-
-def _work(ctx: Context, items: Sequence[Planned], line: Line) -> None:
-    """A hand's part: the links, from our sockets in the targets and one of its own here."""
-    told: list[str] = []
-    trace = told.append if ctx.trace else None
-    with ctx.beside(trace) as other:
-        for number, (seat, plans) in enumerate(items):
-            if line.given_up():
-                return
-            told.clear()
-            seat.at.netlink.tell_to(trace)
-            failed: list[str] = []
-            undo = Undo(failed.append)
-            members: list[tuple[Network, Endpoint]] = []
-            made: list[Any] = []
-            try:
-                for plan in plans:
-                    endpoint, notes = put_in(other, plan, members, seat.at, undo)
-                    members.append((plan.network, endpoint))
-                    made.append([endpoint.ifname, endpoint.ifindex, endpoint.mac, notes])
-                line.answer(number, [told, made, _lo_down(seat.at)])
-            except MacvnetError:
-                undo.back()
-                if not failed:
-                    line.answer(number, None)
-
-
-def _done(ctx: Context, planned: Planned, answer: Any) -> None:
-    """What a hand has made is the seat's."""
-    seat, plans = planned
-    told, made, seat.lo_down = answer
-    if ctx.trace:
-        for text in told:
-            ctx.trace(text)
-    for plan, (ifname, ifindex, mac, notes) in zip(plans, made, strict=True):
-        endpoint = plan.endpoint._replace(ifname=ifname, ifindex=ifindex, mac=mac, state=JOINED)
-        seat.joined.append(joined(ctx, plan, endpoint, notes, seat.at))
-
-
-def _left(ctx: Context, planned: Planned, half_made: bool) -> None:
-    """What no hand has made is made here."""
-    seat, plans = planned
-    with seat.trying():
-        if half_made:
-            seat.reopen(ctx)
-            for plan in plans:
-                _remove(seat, plan)
-        establish_all(ctx, seat, plans)

@@ -4,6 +4,7 @@ A hand is a child of this process, forked when what it is to work on is ready: i
 has our memory, descriptors and locks, and so nobody else gets hold of a sandbox
 while it is at work, even if we are killed. It must not touch the state, whose
 connection is ours. What it has not done, for whatever reason, is for us to do.
+It stays until all is done, since a fork costs more than many a piece of work.
 Knows the processes; must not know the work.
 """
 
@@ -11,7 +12,8 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from macvnet import jsontext, signals, sockets
@@ -34,154 +36,204 @@ class Line:
 
     def __init__(self, channel: sockets.socket) -> None:
         self._channel = channel
+        self._heard = bytearray()
 
     def given_up(self) -> bool:
         """Whether nothing more is wanted, or we are gone."""
         try:
-            self._channel.recv(1, sockets.MSG_DONTWAIT)
+            return not self._channel.recv(1, sockets.MSG_DONTWAIT | sockets.MSG_PEEK)
         except BlockingIOError:
             return False
-        return True
+        except ConnectionError:
+            return True
+
+    def orders(self) -> list[tuple[int, Any]] | None:
+        """The numbers of the items of the next list, with what is said of each; None: no more."""
+        while b"\n" not in self._heard:
+            try:
+                data = self._channel.recv(ROOM)
+            except ConnectionError:
+                return None
+            if not data:
+                return None
+            self._heard += data
+        text, _, self._heard = self._heard.partition(b"\n")
+        return [(number, said) for number, said in jsontext.read(text.decode())]
 
     def answer(self, number: int, value: Any) -> None:
-        """What has become of an item, by its place in the list; None: nothing, we are to do it."""
+        """What has become of an item; None: nothing, we are to do it."""
         self._channel.sendall(f"{jsontext.written([number, value])}\n".encode())
 
 
-Work = Callable[[Sequence[Item], Line], None]
+Work = Callable[[Sequence[tuple[int, Item, Any]], Line], None]
 
 
-class _Hand(Generic[Item]):
-    """A child, the items it has, and our end of the line to it."""
+class _Hand:
+    """A child, the numbers of the items that it has, and our end of the line to it."""
 
-    def __init__(self, pid: int, items: Sequence[Item], channel: sockets.socket) -> None:
-        self.items = items
+    def __init__(self, pid: int, channel: sockets.socket) -> None:
+        self.pending: set[int] = set()
         self.channel = channel
         self._pid = pid
         self._heard = bytearray()
 
-    def listen(self) -> bool:
-        """Take what it has said; False when it has said all."""
-        data = self.channel.recv(ROOM)
-        self._heard += data
-        return bool(data)
+    def tell(self, orders: Mapping[int, Any]) -> bool:
+        """Give it a list; False where it is gone."""
+        line = f"{jsontext.written(list(orders.items()))}\n".encode()
+        with suppress(OSError):
+            self.channel.sendall(line, sockets.MSG_NOSIGNAL)
+            self.pending.update(orders)
+            return True
+        return False
 
-    def bury(self) -> dict[int, Any]:
-        """When it is gone: its answers, by the places of the items."""
+    def listen(self) -> list[tuple[int, Any]] | None:
+        """Answers that have come, waiting for one at least; None when it is gone."""
+        try:
+            data = self.channel.recv(ROOM)
+        except ConnectionError:
+            return None
+        self._heard += data
+        whole, _, self._heard = self._heard.rpartition(b"\n")
+        found = [tuple(jsontext.read(line.decode())) for line in whole.splitlines()]
+        return found if data else None
+
+    def bury(self) -> None:
+        """When it is gone, or will be."""
         self.channel.close()
         os.waitpid(self._pid, 0)
-        whole, _, _ = self._heard.decode().rpartition("\n")
-        return dict(map(jsontext.read, whole.splitlines()))
 
 
 class Hands(Generic[Item]):
-    """Has ``work`` done for lists of items that are given, ``most`` lists at once.
+    """Has ``work`` done for some of ``items``, in lists that are given, ``most`` lists at once.
 
-    ``done`` takes an item and the answer to it, ``left`` one to which there is none:
-    True where the hand has died, which may have left something half made, False
-    where it has told so. Both are called here, by ``collect`` and ``end``. ``end``
-    has to be called whatever happens.
+    ``done`` takes the number of an item and the answer to it, ``left`` that of one to
+    which there is none: True where the hand has died, which may have left something
+    half made, False where it has told so. Both are called here, by ``collect``,
+    ``give`` and ``end``. ``end`` has to be called whatever happens.
     """
 
     def __init__(
         self,
+        items: Sequence[Item],
         work: Work[Item],
         *,
-        done: Callable[[Item, Any], None],
-        left: Callable[[Item, bool], None],
+        done: Callable[[int, Any], None],
+        left: Callable[[int, bool], None],
         most: int,
     ) -> None:
+        self._items = items
         self._work = work
         self._done = done
         self._left = left
         self._most = most
-        self._hands: list[_Hand[Item]] = []
+        self._hands: list[_Hand] = []
 
-    def give(self, items: Sequence[Item], meanwhile: Callable[[], bool] | None = None) -> bool:
-        """Have the work done; False where every hand is busy, or none can be had.
+    def give(self, orders: Mapping[int, Any], meanwhile: Callable[[], bool] | None = None) -> bool:
+        """Have the work done for the items with these numbers; a hand is told what is said of each.
 
-        ``meanwhile`` is a piece of other work, to be done while all are busy; it
-        tells whether there is more of it.
+        False where every hand is busy, or none can be had. ``meanwhile`` is a piece of
+        other work, to be done while all are busy; it tells whether there is more of it.
         """
         self.collect()
-        while meanwhile is not None and self._hands and len(self._hands) >= self._most:
+        while meanwhile is not None and self._hands and not self._is_one_free():
             if not meanwhile():
                 meanwhile = None
             self.collect()
+        for hand in [hand for hand in self._hands if not hand.pending]:
+            if hand.tell(orders):
+                return True
+            self._bury(hand)
         if len(self._hands) >= self._most:
             return False
+        new = self._forked()
+        return new is not None and new.tell(orders)
+
+    def _is_one_free(self) -> bool:
+        return len(self._hands) < self._most or any(not hand.pending for hand in self._hands)
+
+    def _forked(self) -> _Hand | None:
         # A child must not take a signal that was meant for us for its own.
         with uninterrupted():
             try:
                 ours, its = sockets.socketpair(sockets.AF_UNIX, sockets.SOCK_STREAM, 0)
             except OSError:
-                return False
+                return None
             try:
                 pid = os.fork()
             except OSError:
                 ours.close()
                 its.close()
-                return False
+                return None
             if pid == 0:
                 # _exit and nothing else: neither buffers nor exit handlers are the child's.
                 try:
                     ours.close()
-                    self._serve(items, Line(its))
+                    self._serve(Line(its))
                 finally:
                     os._exit(0)
             its.close()
-            self._hands.append(_Hand(pid, items, ours))
-        return True
+            hand = _Hand(pid, ours)
+            self._hands.append(hand)
+        return hand
 
-    def _serve(self, items: Sequence[Item], line: Line) -> None:
+    def _serve(self, line: Line) -> None:
         signals.set_wakeup_fd(-1)
         for other in self._hands:
             other.channel.close()
         with open("/proc/self/comm", "w", encoding="ascii") as comm:
             comm.write(NAME)
-        self._work(items, line)
+        while (orders := line.orders()) is not None:
+            self._work([(number, self._items[number], said) for number, said in orders], line)
 
     def collect(self) -> None:
-        """Take what hands that are through have done; waits for nobody."""
-        while self._hands:
-            ready = select.select([hand.channel for hand in self._hands], [], [], 0)[0]
+        """Take what hands have done; waits for nobody."""
+        while busy := [hand for hand in self._hands if hand.pending]:
+            ready = select.select([hand.channel for hand in busy], [], [], 0)[0]
             if not ready:
                 return
-            for hand in [hand for hand in self._hands if hand.channel in ready]:
-                if not hand.listen():
-                    self._take(hand)
+            for hand in busy:
+                if hand.channel in ready:
+                    self._hear(hand)
 
     def end(self, meanwhile: Callable[[], bool] | None = None, *, give_up: bool = False) -> None:
         """Wait until all is done; ``give_up``: only until what is at hand is, and tell nobody.
 
         ``meanwhile`` as for ``give``.
         """
-        if give_up:
-            with uninterrupted():
-                for hand in self._hands:
-                    hand.channel.shutdown(sockets.SHUT_WR)
-                while self._hands:
-                    _hear_out(self._hands[0])
-                    self._hands.pop(0).bury()
-        self.collect()
-        while meanwhile is not None and self._hands and meanwhile():
+        if not give_up:
             self.collect()
-        while self._hands:
-            _hear_out(self._hands[0])
-            self._take(self._hands[0])
+            while meanwhile is not None and self._busy() and meanwhile():
+                self.collect()
+            while busy := self._busy():
+                self._hear(busy[0])
+        with uninterrupted():
+            for hand in self._hands:
+                with suppress(OSError):
+                    hand.channel.shutdown(sockets.SHUT_WR)
+            while self._hands:
+                while self._hands[0].listen() is not None:
+                    pass
+                self._hands.pop(0).bury()
 
-    def _take(self, hand: _Hand[Item]) -> None:
+    def _busy(self) -> list[_Hand]:
+        return [hand for hand in self._hands if hand.pending]
+
+    def _bury(self, hand: _Hand) -> None:
         with uninterrupted():
             self._hands.remove(hand)
-            answers = hand.bury()
-        for number, item in enumerate(hand.items):
-            answer = answers.get(number)
+            hand.bury()
+
+    def _hear(self, hand: _Hand) -> None:
+        """Take what a hand says next, or that it has died."""
+        answers = hand.listen()
+        if answers is None:
+            self._bury(hand)
+            for number in sorted(hand.pending):
+                self._left(number, True)
+            return
+        for number, answer in answers:
+            hand.pending.discard(number)
             if answer is not None:
-                self._done(item, answer)
+                self._done(number, answer)
             else:
-                self._left(item, number not in answers)
-
-
-def _hear_out(hand: _Hand[Any]) -> None:
-    while hand.listen():
-        pass
+                self._left(number, False)

@@ -119,15 +119,16 @@ def _nothing() -> bool:
     return False
 
 
-def most_with_next() -> int:
-    """The same where the next part is open as well."""
-    return max(1, most_at_once() // 2)
-
-
 def most_at_once() -> int:
     """How many containers there can be in one part here: PART, unless files may be fewer."""
     limit = _make_room(PART)
     return PART if limit is None else max(1, limit)
+
+
+def most_with_next() -> int:
+    """The same where the next part is open as well."""
+    limit = _make_room(2 * PART)
+    return PART if limit is None else max(1, limit // 2)
 
 
 def refuse_too_many(count: int) -> None:

@@ -5,30 +5,38 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from macvnet.engine import hands
-from macvnet.engine.hands import Hands, Line
+from macvnet.engine.hands import Hands, Line, Work
 
 
 class Told:
-    """What has been told of each item."""
+    """What has been told of each item; an item's number is its value."""
 
-    def __init__(self, work: Callable[[Sequence[int], Line], None], most: int = 1) -> None:
+    def __init__(self, work: Work[int], most: int = 1) -> None:
         self.done: dict[int, Any] = {}
         self.left: dict[int, bool] = {}
         self.hands: Hands[int] = Hands(
-            work, done=self.done.__setitem__, left=self.left.__setitem__, most=most
+            range(100_000),
+            work,
+            done=self.done.__setitem__,
+            left=self.left.__setitem__,
+            most=most,
         )
 
+    def give(self, items: Iterable[int], meanwhile: Callable[[], bool] | None = None) -> bool:
+        return self.hands.give(dict.fromkeys(items), meanwhile)
 
-def each(work: Callable[[int], Any]) -> Callable[[Sequence[int], Line], None]:
-    def serve(items: Sequence[int], line: Line) -> None:
-        for number, item in enumerate(items):
+
+def each(work: Callable[[int], Any]) -> Work[int]:
+    def serve(given: Sequence[tuple[int, int, Any]], line: Line) -> None:
+        for number, item, _ in given:
+            assert number == item
             if line.given_up():
                 return
             line.answer(number, work(item))
@@ -62,8 +70,8 @@ def test_other_work_is_done_while_all_hands_are_busy_and_only_then() -> None:
             time.sleep(0.2)
         return True
 
-    assert told.hands.give([1], meanwhile) and pieces == []
-    assert told.hands.give([2], meanwhile) and pieces == [0, 0, 0] and told.done == {1: "x"}
+    assert told.give([1], meanwhile) and pieces == []
+    assert told.give([2], meanwhile) and pieces == [0, 0, 0] and told.done == {1: "x"}
     os.write(writing, b"y")
     told.hands.end(meanwhile)
     assert told.done == {1: "x", 2: "y"} and no_child_is_left()
@@ -75,8 +83,8 @@ def test_who_has_no_other_work_does_not_wait_for_a_hand_and_takes_no_more_than_t
     reading, writing = os.pipe()
     told = Told(each(lambda item: os.read(reading, 1).decode()))
     pieces = iter([True, True, False])
-    assert told.hands.give([1], lambda: next(pieces))
-    assert not told.hands.give([2], lambda: next(pieces))
+    assert told.give([1], lambda: next(pieces))
+    assert not told.give([2], lambda: next(pieces))
     assert list(pieces) == []
     os.write(writing, b"x")
     told.hands.end(lambda: False)
@@ -87,7 +95,7 @@ def test_who_has_no_other_work_does_not_wait_for_a_hand_and_takes_no_more_than_t
 
 def test_everything_is_done_in_other_processes() -> None:
     told = Told(each(lambda item: [item * 2, os.getpid()]), most=2)
-    assert told.hands.give(range(40)) and told.hands.give(range(40, 90))
+    assert told.give(range(40)) and told.give(range(40, 90))
     told.hands.end()
     assert {item: double for item, (double, _) in told.done.items()} == {
         item: item * 2 for item in range(90)
@@ -100,7 +108,7 @@ def test_everything_is_done_in_other_processes() -> None:
 def test_who_is_busy_takes_nothing_more_until_it_is_through() -> None:
     reading, writing = os.pipe()
     told = Told(each(lambda item: os.read(reading, 1).decode()))
-    assert told.hands.give([1]) and not told.hands.give([2])
+    assert told.give([1]) and not told.give([2])
     os.write(writing, b"x")
 
     def through() -> bool:
@@ -109,16 +117,50 @@ def test_who_is_busy_takes_nothing_more_until_it_is_through() -> None:
 
     wait_for(through)
     os.write(writing, b"y")
-    assert told.hands.give([2])
+    assert told.give([2])
     told.hands.end()
     assert told.done == {1: "x", 2: "y"} and no_child_is_left()
     os.close(reading)
     os.close(writing)
 
 
+def test_a_hand_stays_and_is_told_what_it_cannot_know() -> None:
+    def serve(given: Sequence[tuple[int, int, Any]], line: Line) -> None:
+        for number, item, said in given:
+            line.answer(number, [item, said, os.getpid()])
+
+    told = Told(serve)
+    said = {1: None, 2: "two\n\x00", 3: {"a": [1.5, None]}, 4: "x" * 300_000}
+    for number, words in said.items():
+        told.hands.collect()
+        while not told.hands.give({number: words}):
+            told.hands.collect()
+    told.hands.end()
+    assert {number: words for number, (_, words, _) in told.done.items()} == said
+    assert len({pid for _, _, pid in told.done.values()}) == 1 and no_child_is_left()
+
+
+def test_one_that_is_killed_while_it_waits_has_left_nothing() -> None:
+    told = Told(each(lambda item: os.getpid()))
+
+    def are_done(count: int) -> bool:
+        told.hands.collect()
+        return len(told.done) == count
+
+    assert told.give([1])
+    wait_for(lambda: are_done(1))
+    os.kill(told.done[1], signal.SIGKILL)
+    wait_for(lambda: os.waitid(os.P_PID, told.done[1], os.WEXITED | os.WNOWAIT))
+    assert told.give([2])
+    wait_for(lambda: are_done(2))
+    assert told.done[1] != told.done[2] and told.left == {}
+    told.hands.end()
+    assert no_child_is_left()
+
+
 def test_what_it_says_of_itself_that_it_has_not_done_is_left() -> None:
     told = Told(each(lambda item: None if item % 2 else item))
-    assert told.hands.give([1, 2, 3])
+    assert told.give([1, 2, 3])
     told.hands.end()
     assert told.done == {2: 2} and told.left == {1: False, 3: False}
 
@@ -134,7 +176,7 @@ def test_what_a_hand_that_dies_has_not_told_may_be_half_done(end: str) -> None:
         return item
 
     told = Told(each(work))
-    assert told.hands.give(range(5))
+    assert told.give(range(5))
     told.hands.end()
     assert told.done == {0: 0, 1: 1} and told.left == {2: True, 3: True, 4: True}
     assert no_child_is_left()
@@ -142,7 +184,7 @@ def test_what_a_hand_that_dies_has_not_told_may_be_half_done(end: str) -> None:
 
 def test_more_is_said_than_a_line_holds_while_nobody_listens() -> None:
     told = Told(each(lambda item: "x" * 50_000))
-    assert told.hands.give(range(40))
+    assert told.give(range(40))
     time.sleep(0.05)
     told.hands.end()
     assert len(told.done) == 40
@@ -157,7 +199,7 @@ def test_given_up_it_does_what_is_at_hand_and_no_more_and_nobody_is_told() -> No
         return item
 
     told = Told(each(work))
-    assert told.hands.give(range(1000))
+    assert told.give(range(1000))
     assert os.read(reading, 1) == b"x"
     told.hands.end(give_up=True)
     os.close(writing)
@@ -173,7 +215,7 @@ def test_a_signal_that_is_meant_for_us_does_not_end_it() -> None:
         return item
 
     told = Told(each(work))
-    assert told.hands.give([7])
+    assert told.give([7])
     told.hands.end()
     assert told.done == {7: 7}
 
@@ -184,8 +226,8 @@ def test_it_ends_when_we_are_gone() -> None:
     if middle == 0:
         with suppress(BaseException):
             told = Told(each(lambda item: os.write(writing, b"x")), most=2)
-            told.hands.give(range(100_000))
-            told.hands.give(range(100_000))
+            told.give(range(100_000))
+            told.give(range(100_000))
             time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(middle, 0)
@@ -204,7 +246,7 @@ def test_where_no_process_can_be_had_nothing_is_taken(monkeypatch: pytest.Monkey
     before = sorted(os.listdir("/proc/self/fd"))
     monkeypatch.setattr(os, "fork", none)
     told = Told(each(lambda item: item))
-    assert not told.hands.give([1])
+    assert not told.give([1])
     told.hands.end()
     assert told.done == {} and sorted(os.listdir("/proc/self/fd")) == before
 
@@ -213,6 +255,6 @@ def test_as_many_as_there_are_other_processors(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3})
     assert hands.most() == 0
     told = Told(each(lambda item: item), most=hands.most())
-    assert not told.hands.give([1])
+    assert not told.give([1])
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {1, 3, 5})
     assert hands.most() == 2
