@@ -61,12 +61,13 @@ def _send_everything(alias: int) -> None:
     """Make every message once; ``alias`` is how many bytes that of an endpoint has."""
     for plan in _plans():
         links.add(plan, NAME, lower=NUMBER, lower_name=NAME)
-        links.add(plan, NAME, lower=NUMBER, lower_name=NAME, namespace_fd=NUMBER)
+        links.add(plan, NAME, lower=NUMBER, lower_name=NAME, namespace_fd=NUMBER, group=NUMBER)
     for flags in (0, IFF_UP):
         links.change(NUMBER, NAME, flags=flags)
     links.change(NUMBER, NAME, address=MAC)
     links.change(NUMBER, NAME, mtu=NUMBER)
-    links.change(NUMBER, NAME, ifname=NAME, ifalias="x" * alias)
+    links.change(NUMBER, NAME, ifname=NAME)
+    links.change(NUMBER, NAME, ifalias="x" * alias, group=0, flags=IFF_UP)
     links.question_named(NAME)
     for where in (None, NUMBER):
         links.delete(NUMBER, NAME, nsid=where)

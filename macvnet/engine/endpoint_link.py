@@ -42,50 +42,88 @@ def inside(ctx: Context, target: Target) -> Inside:
     return Inside(target, netlink)
 
 
-def temporary_name(endpoint: Endpoint) -> str:
-    """The name a link is made under, before it is renamed."""
-    return f"mv{endpoint.id[:12]}"
-
-
 def tag(endpoint: Endpoint) -> str:
     """The alias of an endpoint's link: whose installation it is of, and which endpoint."""
     return f"macvnet:{endpoint.host_id[:12]}:{endpoint.id}"
 
 
+def mark(endpoint: Endpoint) -> int:
+    """The group of an endpoint's link until it has its tag: an alias cannot be given to what is
+    being made, a group can. 31 bits, as many as there are in a group's number for ip.
+    """
+    return int(endpoint.id[:8], 16) >> 1 or 1
+
+
 def make(
-    ctx: Context, driver: Driver, network: Network, endpoint: Endpoint, parent: LinkInfo, at: Inside
-) -> int:
-    """Make the link straight in the target, down, under its temporary name; its ifindex."""
-    name = temporary_name(endpoint)
-    plan = driver.plan(network.link, endpoint.mac)
+    ctx: Context,
+    driver: Driver,
+    network: Network,
+    endpoint: Endpoint,
+    parent: LinkInfo,
+    wanted: str,
+    at: Inside,
+) -> tuple[int, str]:
+    """Make the link straight in the target, down, with its mark; its ifindex and its name.
+
+    It is called ``wanted``, else ethN with the lowest free number.
+    """
+    name = wanted or lowest_free_name(at)
+    if not _add(ctx, driver, network, endpoint, parent, name, at):
+        # On older kernels (6.1, not 6.18) so if a link here has that name. Not always in this
+        # way: for a rename the kernel waits until nobody is reading the name, RCU's time.
+        name = f"mv{endpoint.id[:12]}"
+        _add(ctx, driver, network, endpoint, parent, name, at, alone=True)
+        ifindex = _found(name, at)
+        return ifindex, _renamed(ifindex, name, wanted, at)
+    return _found(name, at), name
+
+
+def _add(
+    ctx: Context,
+    driver: Driver,
+    network: Network,
+    endpoint: Endpoint,
+    parent: LinkInfo,
+    name: str,
+    at: Inside,
+    *,
+    alone: bool = False,
+) -> bool:
+    """Add the link under a name; False where the name is taken, unless nobody else can have it."""
     request = links.add(
-        plan,
+        driver.plan(network.link, endpoint.mac),
         name,
         lower=parent.ifindex,
         lower_name=parent.name,
         namespace_fd=at.target.namespace.fd,
         namespace_words=str(at.target.pid or at.target.owner.name),
+        group=mark(endpoint),
     )
     try:
-        ctx.netlink.change(request)
+        ctx.netlink.change(request._replace(command=""))
     except NetlinkError as error:
+        if error.errno == errno.EEXIST and not alone:
+            return False
         from macvnet.engine import refusals
 
+        ctx.netlink.tell(f"ip {request.command}")
         raise refusals.endpoint_refused(ctx, error, driver, network.link, parent, name) from None
+    ctx.netlink.tell(f"ip {request.command}")
+    return True
+
+
+def _found(name: str, at: Inside) -> int:
     ifindex = at.netlink.ifindex(name)
     if ifindex is None:
         raise KernelRefused("", errno.ENODEV).during(f"find the link {name} just made")
     return ifindex
 
 
-def name_it(endpoint: Endpoint, ifindex: int, wanted: str, at: Inside) -> str:
-    """Rename the link: ``wanted``, else ethN with the lowest free number. Returns the name."""
+def _renamed(ifindex: int, now: str, wanted: str, at: Inside) -> str:
     for _ in range(NAME_ATTEMPTS):
         name = wanted or lowest_free_name(at)
         try:
-            at.netlink.change(
-                links.change(ifindex, temporary_name(endpoint), ifname=name, ifalias=tag(endpoint))
-            )
+            at.netlink.change(links.change(ifindex, now, ifname=name))
         except NetlinkError as error:
             if error.errno != errno.EEXIST:
                 raise error.during(f"name the link {name}") from None
@@ -107,7 +145,7 @@ def lowest_free_name(at: Inside, taken: Container[str] = ()) -> str:
 
 
 def wake(network: Network, endpoint: Endpoint, name: str, at: Inside) -> None:
-    """Set the link up without an address: it speaks nothing but what is sent from it by hand.
+    """Tag the link and set it up without an address: it speaks nothing but what is sent by hand.
 
     Its IPv6 is off, so that no router advertisement gives it an address meanwhile.
     """
@@ -136,7 +174,7 @@ def configure(
     *,
     awake: bool = False,
 ) -> None:
-    """Give the link its MAC (passthru), sysctls and addresses, and set it up.
+    """Give the link its MAC (passthru), sysctls and addresses, tag it, and set it up.
 
     ``awake``: it has its MAC and is up already, from ``wake``.
     """
@@ -195,7 +233,9 @@ def _set_up(network: Network, endpoint: Endpoint, name: str, at: Inside) -> None
     pause = 0.005
     while True:
         try:
-            at.netlink.change(links.change(endpoint.ifindex, name, flags=IFF_UP))
+            at.netlink.change(
+                links.change(endpoint.ifindex, name, ifalias=tag(endpoint), group=0, flags=IFF_UP)
+            )
         except NetlinkError as error:
             if error.errno == errno.EADDRINUSE and time.monotonic() < deadline:
                 time.sleep(pause)
@@ -259,15 +299,15 @@ def remove_soon(ctx: Context, link: LinkInfo, at: Inside) -> None:
 
 
 def remove_tagged(driver: Driver, endpoint: Endpoint, at: Inside) -> None:
-    """Undo: remove the link just made, under whichever of its names; fine if there is none."""
+    """Undo: remove the link just made, tagged or only marked yet; fine if there is none."""
     for link in links.all_links(at.netlink):
         if link.kind in driver.OWN_KINDS and _is_tagged(link, endpoint):
             remove(link, at)
 
 
 def _is_tagged(link: LinkInfo, endpoint: Endpoint) -> bool:
-    """Whether it has the endpoint's temporary name or its tag: it is found so while it is made."""
-    return link.name == temporary_name(endpoint) or link.alias == tag(endpoint)
+    """Whether it has the endpoint's mark or its tag: it is found so while it is made."""
+    return link.group == mark(endpoint) or link.alias == tag(endpoint)
 
 
 def find_by_nsid(ctx: Context, endpoint: Endpoint, number: int) -> LinkInfo | None:
@@ -288,7 +328,7 @@ def remove_by_nsid(ctx: Context, driver: Driver, endpoint: Endpoint) -> None:
 
     The namespace may live on without a process or a file that macvnet knows;
     the nsid still reaches it. While an endpoint is only reserved its ifindex is
-    not recorded: then the link is known by the name it is made under, or its tag.
+    not recorded: then the link is known by its mark or its tag.
     """
     number = endpoint.sandbox.nsid
     if number is None or not nsid.exists(ctx.netlink, number):

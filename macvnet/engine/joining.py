@@ -98,15 +98,16 @@ def prepare(
 
 
 def _make(ctx: Context, plan: Joining, at: Inside, undo: Undo) -> Endpoint:
-    """The endpoint with its link made and named."""
+    """The endpoint with its link made."""
     endpoint = plan.endpoint
     # Before it is made: a signal may come when it is there and nobody has been told.
     undo.push(
         f"the link of {endpoint.owner}",
         lambda: endpoint_link.remove_tagged(plan.driver, endpoint, at),
     )
-    ifindex = endpoint_link.make(ctx, plan.driver, plan.network, endpoint, plan.parent, at)
-    name = endpoint_link.name_it(endpoint, ifindex, plan.ifname, at)
+    ifindex, name = endpoint_link.make(
+        ctx, plan.driver, plan.network, endpoint, plan.parent, plan.ifname, at
+    )
     return endpoint._replace(
         ifname=name, ifindex=ifindex, mac=endpoint.mac or plan.parent.mac, state=JOINED
     )

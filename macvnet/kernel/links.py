@@ -44,7 +44,7 @@ IFF_RUNNING = 0x40
 IFF_LOWER_UP = 0x10000
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 5, 10, 18
-IFLA_IFALIAS, IFLA_LINK_NETNSID, IFLA_PROP_LIST, IFLA_ALT_IFNAME = 20, 37, 52, 53
+IFLA_IFALIAS, IFLA_GROUP, IFLA_LINK_NETNSID, IFLA_PROP_LIST, IFLA_ALT_IFNAME = 20, 27, 37, 52, 53
 IFLA_PERM_ADDRESS = 54
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND = 1, 2, 4
 IFLA_VLAN_ID, IFLA_VLAN_PROTOCOL = 1, 5
@@ -81,6 +81,7 @@ class LinkInfo(NamedTuple):
     vlan_protocol: int | None
     mode: str
     flag: str
+    group: int = 0
 
     @property
     def up(self) -> bool:
@@ -142,6 +143,7 @@ def read(message: bytes) -> LinkInfo:
         vlan_protocol,
         mode,
         flag,
+        number(values.get(IFLA_GROUP)),
     )
 
 
@@ -208,6 +210,7 @@ def add(
     lower_name: str = "",
     namespace_fd: int | None = None,
     namespace_words: str = "",
+    group: int = 0,
 ) -> Request:
     """Make a link, straight in another namespace if ``namespace_fd`` is given."""
     values: dict[str, Value] = {"IFLA_IFNAME": name_value(name)}
@@ -219,6 +222,9 @@ def add(
     if namespace_fd is not None:
         values["IFLA_NET_NS_FD"] = namespace_fd
         command += ["netns", namespace_words]
+    if group:
+        values["IFLA_GROUP"] = group
+        command += ["group", str(group)]
     if plan.mac:
         values["IFLA_ADDRESS"] = bytes.fromhex(plan.mac.replace(":", ""))
         command += ["address", plan.mac]
@@ -240,7 +246,8 @@ def add(
 
 
 def change(ifindex: int, name: str, *, flags: int | None = None, **values: str | int) -> Request:
-    """Change a link: ``flags`` IFF_UP or 0; ``ifname``, ``ifalias``, ``address``; ``mtu`` in bytes.
+    """Change a link: ``flags`` IFF_UP or 0; ``ifname``, ``ifalias``, ``address``, ``group``;
+    ``mtu`` in bytes.
 
     All that is given is changed in one message.
     """
@@ -257,9 +264,9 @@ def change(ifindex: int, name: str, *, flags: int | None = None, **values: str |
         given["IFLA_IFNAME"] = name_value(str(values["ifname"]))
     if "address" in values:
         given["IFLA_ADDRESS"] = bytes.fromhex(str(values["address"]).replace(":", ""))
-    words = {"ifname": "name", "ifalias": "alias", "address": "address", "mtu": "mtu"}
+    words = {"ifname": "name", "ifalias": "alias"}
     command = [f"link set dev {name}"]
-    command += [f"{words[key]} {value}" for key, value in values.items()]
+    command += [f"{words.get(key, key)} {value}" for key, value in values.items()]
     if flags is not None:
         command.append("up" if flags & IFF_UP else "down")
     message = formed(("change", flags), build, {"ifindex": ifindex, **given})

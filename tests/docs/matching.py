@@ -27,6 +27,7 @@ VOLATILE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"[0-9a-f]{1,4}:[0-9a-f]{0,2}ff:fe[0-9a-f]{2}:[0-9a-f]{1,4}", "EUI64"),
         (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?", "DATE"),
         (r"mv[0-9a-f]{12}\b", "TEMPORARY"),
+        (r"\bgroup \d{3,}\b", "group N"),
     )
 )
 KINDS = {

@@ -42,7 +42,7 @@ def fill(lab: Lab, network: str, leases: int) -> None:
 
 
 ATTACH = {
-    "messages": 10,
+    "messages": 9,
     "rows asked for": 11,
     "scans": 5,
     "commits": 2,
