@@ -8,9 +8,10 @@ has not done is done here, and refused here where it must be.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
 from macvnet.drivers import Driver
@@ -29,10 +30,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from macvnet.engine.hands import Line
+    from macvnet.engine.hands import Given, Line
 
-SLICE = 64
-"""Containers that a hand has at once; as many threads wait for the kernel."""
+THREADS = 64
+"""Threads, of a hand or our own, that wait for the kernel at once."""
+SLICE = 32
+"""Containers that a hand is given at once."""
+FEW = 64
+"""Containers of which so few are no work for a hand: it costs some of them to have one."""
 
 Sought = tuple[Endpoint, Driver, LinkInfo | None]
 """An endpoint, its driver, and its parent where that is there."""
@@ -79,7 +84,7 @@ def look(ctx: Context, one: Leaving) -> None:
 
 def delete_found(every: Sequence[Leaving]) -> None:
     """Delete the links of all that have been looked for, many at once."""
-    deleting = Alongside(_delete, threads=SLICE)
+    deleting = Alongside(_delete, threads=THREADS)
     try:
         for one in every:
             deleting.put(one)
@@ -115,12 +120,14 @@ class Deleting:
         self._hands = Hands(
             every, partial(_work, ctx), done=self._done, left=self._left, most=most()
         )
-        self._own = Alongside(self._delete, threads=SLICE)
+        self._own = Alongside(self._delete, threads=THREADS)
         self._gone: deque[Leaving] = deque()
 
-    def gone(self) -> list[Leaving]:
-        """Those whose links are gone, and that were not told yet."""
+    def gone(self, least: int = 0) -> list[Leaving]:
+        """Those whose links are gone, and that were not told yet; none if they are fewer."""
         gone: list[Leaving] = []
+        if len(self._gone) < least:
+            return gone
         while self._gone:
             gone.append(self._gone.popleft())
         return gone
@@ -131,7 +138,7 @@ class Deleting:
         ``meanwhile`` is done while all hands are busy.
         """
         plain = {number for number in numbers if _is_plain(self._every[number])}
-        given = len(self._every) >= SLICE and bool(plain)
+        given = len(self._every) >= FEW and bool(plain)
         given = given and self._hands.give(dict.fromkeys(plain), meanwhile)
         for number in numbers:
             if not (given and number in plain):
@@ -181,22 +188,34 @@ def _is_plain(one: Leaving) -> bool:
     )
 
 
-def _work(ctx: Context, given: Sequence[tuple[int, Leaving, Any]], line: Line) -> None:
-    """A hand's part."""
+@contextmanager
+def _work(ctx: Context, line: Line) -> Iterator[Callable[[Given[Leaving]], None]]:
+    """A hand's part. What is told of a link is its thread's to say, when the link is gone."""
+    telling = threading.Lock()
     told: dict[int, list[str]] = {}
-    deleting = Alongside(_delete, threads=SLICE)
-    for number, one, _ in given:
-        if line.given_up():
-            break
-        texts = told.setdefault(number, [])
-        with one.trying():
-            assert one.at is not None
-            one.at.netlink.tell_to(texts.append if ctx.trace else None)
-            look(ctx, one)
-            deleting.put(one)
-    deleting.end()
-    refused = {id(one) for one, _ in deleting.refused}
-    for number, one, _ in given:
-        if number in told:
-            failed = one.error is not None or id(one) in refused
-            line.answer(number, None if failed else told[number])
+
+    def delete(what: tuple[int, Leaving]) -> None:
+        number, one = what
+        try:
+            _delete(one)
+        except MacvnetError as error:
+            one.error = error
+        with telling:
+            line.answer(number, None if one.error else told.pop(number))
+
+    def take(given: Given[Leaving]) -> None:
+        for number, one, _ in given:
+            if line.given_up():
+                return
+            texts = told.setdefault(number, [])
+            with one.trying():
+                assert one.at is not None
+                one.at.netlink.tell_to(texts.append if ctx.trace else None)
+                look(ctx, one)
+            deleting.put((number, one))
+
+    deleting = Alongside(delete, threads=THREADS)
+    try:
+        yield take
+    finally:
+        deleting.end()

@@ -7,7 +7,8 @@ hand has not done is done here, and refused here where it must be.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from macvnet.engine import endpoint_link
@@ -25,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from macvnet.engine.hands import Line
+    from macvnet.engine.hands import Given, Line
 
 SLICE, SMALLEST = 32, 8
 """Seats whose addresses are chosen at once, while the links of those before are made."""
@@ -142,11 +143,13 @@ class _Many:
         """As ``Hands.end``."""
         self._hands.end(meanwhile, give_up=give_up)
 
-    def _work(self, given: Sequence[tuple[int, Seat, Any]], line: Line) -> None:
+    @contextmanager
+    def _work(self, line: Line) -> Iterator[Callable[[Given[Seat]], None]]:
         """A hand's part: the links, from our sockets in the targets and one of its own here."""
         told: list[str] = []
         trace = told.append if self._ctx.trace else None
-        with self._ctx.beside(trace) as other:
+
+        def make(given: Given[Seat]) -> None:
             for number, seat, endpoints in given:
                 if line.given_up():
                     return
@@ -157,6 +160,9 @@ class _Many:
                     for step, data in zip(seat.steps, endpoints, strict=True)
                 ]
                 line.answer(number, self._made(other, seat, reserved, told))
+
+        with self._ctx.beside(trace) as other:
+            yield make
 
     def _made(
         self, other: Context, seat: Seat, reserved: Reserved, told: list[str]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import select
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Generic, TypeVar
 
 from macvnet import jsontext, signals, sockets
@@ -22,6 +22,8 @@ from macvnet.engine.undo import uninterrupted
 Item = TypeVar("Item")
 
 ROOM = 1 << 16
+BACKLOG = 48
+"""Items that a hand has yet to do, and is given no more."""
 NAME = "macvnet-hand"
 """What ps shows of a hand."""
 
@@ -37,15 +39,12 @@ class Line:
     def __init__(self, channel: sockets.socket) -> None:
         self._channel = channel
         self._heard = bytearray()
+        self._ending = select.poll()
+        self._ending.register(channel, select.POLLRDHUP)
 
     def given_up(self) -> bool:
-        """Whether nothing more is wanted, or we are gone."""
-        try:
-            return not self._channel.recv(1, sockets.MSG_DONTWAIT | sockets.MSG_PEEK)
-        except BlockingIOError:
-            return False
-        except ConnectionError:
-            return True
+        """Whether nothing more is wanted, or we are gone; also where more has been asked for."""
+        return bool(self._ending.poll(0))
 
     def orders(self) -> list[tuple[int, Any]] | None:
         """The numbers of the items of the next list, with what is said of each; None: no more."""
@@ -57,15 +56,20 @@ class Line:
             if not data:
                 return None
             self._heard += data
+        if self.given_up():
+            return None
         text, _, self._heard = self._heard.partition(b"\n")
         return [(number, said) for number, said in jsontext.read(text.decode())]
 
     def answer(self, number: int, value: Any) -> None:
-        """What has become of an item; None: nothing, we are to do it."""
+        """What has become of an item; None: nothing, we are to do it. For one thread at a time."""
         self._channel.sendall(f"{jsontext.written([number, value])}\n".encode())
 
 
-Work = Callable[[Sequence[tuple[int, Item, Any]], Line], None]
+Given = Sequence[tuple[int, Item, Any]]
+"""The numbers of items, themselves, and what is said of each."""
+Work = Callable[[Line], AbstractContextManager[Callable[[Given[Item]], None]]]
+"""What a hand does: begun and ended once, and called with each list."""
 
 
 class _Hand:
@@ -104,7 +108,9 @@ class _Hand:
 
 
 class Hands(Generic[Item]):
-    """Has ``work`` done for some of ``items``, in lists that are given, ``most`` lists at once.
+    """Has ``work`` done for some of ``items``, in lists that are given, by ``most`` hands.
+
+    A hand that has less than ``backlog`` items to do gets more, so that it never waits.
 
     ``done`` takes the number of an item and the answer to it, ``left`` that of one to
     which there is none: True where the hand has died, which may have left something
@@ -120,12 +126,14 @@ class Hands(Generic[Item]):
         done: Callable[[int, Any], None],
         left: Callable[[int, bool], None],
         most: int,
+        backlog: int = BACKLOG,
     ) -> None:
         self._items = items
         self._work = work
         self._done = done
         self._left = left
         self._most = most
+        self._backlog = backlog
         self._hands: list[_Hand] = []
 
     def give(self, orders: Mapping[int, Any], meanwhile: Callable[[], bool] | None = None) -> bool:
@@ -135,21 +143,26 @@ class Hands(Generic[Item]):
         other work, to be done while all are busy; it tells whether there is more of it.
         """
         self.collect()
-        while meanwhile is not None and self._hands and not self._is_one_free():
+        while meanwhile is not None and self._hands and not self._takers():
             if not meanwhile():
                 meanwhile = None
             self.collect()
-        for hand in [hand for hand in self._hands if not hand.pending]:
+        while takers := self._takers():
+            hand = takers[0] or self._forked()
+            if hand is None:
+                return False
             if hand.tell(orders):
                 return True
-            self._bury(hand)
-        if len(self._hands) >= self._most:
-            return False
-        new = self._forked()
-        return new is not None and new.tell(orders)
+            # It is gone: what it had said before is heard, and that it is.
+            self._hear(hand)
+        return False
 
-    def _is_one_free(self) -> bool:
-        return len(self._hands) < self._most or any(not hand.pending for hand in self._hands)
+    def _takers(self) -> list[_Hand | None]:
+        """Who can be given more, the idle first; None is one that is to be had yet."""
+        new: list[_Hand | None] = [None] if len(self._hands) < self._most else []
+        idle = [hand for hand in self._hands if not hand.pending]
+        busy = [hand for hand in self._hands if 0 < len(hand.pending) < self._backlog]
+        return [*idle, *new, *sorted(busy, key=lambda hand: len(hand.pending))]
 
     def _forked(self) -> _Hand | None:
         # A child must not take a signal that was meant for us for its own.
@@ -182,8 +195,9 @@ class Hands(Generic[Item]):
             other.channel.close()
         with open("/proc/self/comm", "w", encoding="ascii") as comm:
             comm.write(NAME)
-        while (orders := line.orders()) is not None:
-            self._work([(number, self._items[number], said) for number, said in orders], line)
+        with self._work(line) as work:
+            while (orders := line.orders()) is not None:
+                work([(number, self._items[number], said) for number, said in orders])
 
     def collect(self) -> None:
         """Take what hands have done; waits for nobody."""

@@ -68,6 +68,8 @@ class Backend(Protocol):
     """One kind of store. Keys are ordered by code point."""
 
     read_only: bool
+    most_operations: int
+    """How many of them a commit takes: MAX_OPERATIONS or more."""
 
     def get(self, key: str) -> Row | None:
         """The row of a key."""
@@ -88,7 +90,7 @@ class Backend(Protocol):
     def commit(self, operations: Sequence[Operation], guards: Sequence[Guard] = ()) -> None:
         """All operations or none; StoreConflict when a guard does not hold.
 
-        At most MAX_OPERATIONS operations (ValueError beyond). Durable when it
+        At most ``most_operations`` (ValueError beyond). Durable when it
         returns, unless the session is not.
         """
 

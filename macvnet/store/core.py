@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from macvnet.errors import MacvnetError, StoreError
-from macvnet.store.backend import MAX_OPERATIONS, Backend, Operation, StoreConflict, bounds
+from macvnet.store.backend import Backend, Operation, StoreConflict, bounds
 from macvnet.store.transaction import Transaction, decoded
 
 TYPE_CHECKING = False
@@ -116,11 +116,12 @@ class Store:
         everybody's, and raised. However many commits, there is one sync.
         """
         if len(items) == 1:
-            return self.transact(partial(_as_many, function, items), durable=durable)
+            return self.transact(partial(_as_many, function, items, 1), durable=durable)
         outcomes: list[T | MacvnetError] = []
+        most = self.backend.most_operations
         while len(outcomes) < len(items):
             waiting = items[len(outcomes) :]
-            outcomes += self.transact(partial(_as_many, function, waiting), durable=False)
+            outcomes += self.transact(partial(_as_many, function, waiting, most), durable=False)
         if durable and outcomes:
             self.sync()
         return outcomes
@@ -150,15 +151,18 @@ class _Full(Exception):
 
 
 def _as_many(
-    function: Callable[[Transaction, Item], T], items: Sequence[Item], tx: Transaction
+    function: Callable[[Transaction, Item], T],
+    items: Sequence[Item],
+    most: int,
+    tx: Transaction,
 ) -> list[T | MacvnetError]:
-    """The outcomes of the items, from the first on, that fit into one commit."""
+    """The outcomes of the items, from the first on, that fit into ``most`` operations."""
     outcomes: list[T | MacvnetError] = []
     for item in items:
         try:
             with tx.attempt():
                 outcome: T | MacvnetError = function(tx, item)
-                if tx.size > MAX_OPERATIONS and outcomes:
+                if tx.size > most and outcomes:
                     raise _Full
         except _Full:
             break

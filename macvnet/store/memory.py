@@ -34,6 +34,8 @@ class MemoryBackend:
     may raise (a failing disk) or commit something else first (somebody faster).
     """
 
+    most_operations = MAX_OPERATIONS
+
     def __init__(self, *, read_only: bool = False) -> None:
         self.read_only = read_only
         self.before_commit: list[Callable[[], None]] = []
@@ -65,7 +67,7 @@ class MemoryBackend:
 
     def commit(self, operations: Sequence[Operation], guards: Sequence[Guard] = ()) -> None:
         """All operations or none."""
-        if len(operations) > MAX_OPERATIONS:
+        if len(operations) > self.most_operations:
             raise ValueError(f"{len(operations)} operations in one commit")
         if self.read_only:
             raise StoreError("the state was opened for reading only")

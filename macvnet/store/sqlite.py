@@ -16,7 +16,6 @@ from macvnet.errors import StoreError
 from macvnet.store import explain, statedir, turns, walguard
 from macvnet.store.backend import (
     ANY,
-    MAX_OPERATIONS,
     Guard,
     KeyTaken,
     Operation,
@@ -65,6 +64,10 @@ _inherited: list[sqlite3.Connection] = []
 
 class SqliteBackend:
     """Rows in ``state.db`` in a state directory, which is made when first written to."""
+
+    most_operations = 256
+    """A longer commit would keep others waiting for more than a few ms; shorter ones write the
+    same pages of the log again."""
 
     def __init__(self, state_dir: str, *, read_only: bool = False, glance: bool = False) -> None:
         self.state_dir = state_dir
@@ -135,7 +138,7 @@ class SqliteBackend:
 
     def commit(self, operations: Sequence[Operation], guards: Sequence[Guard] = ()) -> None:
         """All operations or none, and on disk."""
-        if len(operations) > MAX_OPERATIONS:
+        if len(operations) > self.most_operations:
             raise ValueError(f"{len(operations)} operations in one commit")
         connection = self._connection
         if connection is None or not connection.in_transaction or self._pid != os.getpid():

@@ -173,7 +173,7 @@ class Transaction:
 
     @property
     def size(self) -> int:
-        """How many operations it would commit now at most (MAX_OPERATIONS are allowed)."""
+        """How many operations it would commit now at most."""
         return len(self._writes)
 
     @property

@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 
 from macvnet.engine import hands
-from macvnet.engine.hands import Hands, Line, Work
+from macvnet.engine.hands import Given, Hands, Line, Work
 
 
 class Told:
     """What has been told of each item; an item's number is its value."""
 
-    def __init__(self, work: Work[int], most: int = 1) -> None:
+    def __init__(self, work: Work[int], most: int = 1, backlog: int = 1) -> None:
         self.done: dict[int, Any] = {}
         self.left: dict[int, bool] = {}
         self.hands: Hands[int] = Hands(
@@ -27,6 +27,7 @@ class Told:
             done=self.done.__setitem__,
             left=self.left.__setitem__,
             most=most,
+            backlog=backlog,
         )
 
     def give(self, items: Iterable[int], meanwhile: Callable[[], bool] | None = None) -> bool:
@@ -34,12 +35,22 @@ class Told:
 
 
 def each(work: Callable[[int], Any]) -> Work[int]:
-    def serve(given: Sequence[tuple[int, int, Any]], line: Line) -> None:
-        for number, item, _ in given:
-            assert number == item
-            if line.given_up():
-                return
-            line.answer(number, work(item))
+    return telling(lambda item, said: work(item))
+
+
+def telling(work: Callable[[int, Any], Any]) -> Work[int]:
+    """The same for work that wants to know what is said of an item."""
+
+    @contextmanager
+    def serve(line: Line) -> Iterator[Callable[[Given[int]], None]]:
+        def take(given: Given[int]) -> None:
+            for number, item, said in given:
+                assert number == item
+                if line.given_up():
+                    return
+                line.answer(number, work(item, said))
+
+        yield take
 
     return serve
 
@@ -125,11 +136,7 @@ def test_who_is_busy_takes_nothing_more_until_it_is_through() -> None:
 
 
 def test_a_hand_stays_and_is_told_what_it_cannot_know() -> None:
-    def serve(given: Sequence[tuple[int, int, Any]], line: Line) -> None:
-        for number, item, said in given:
-            line.answer(number, [item, said, os.getpid()])
-
-    told = Told(serve)
+    told = Told(telling(lambda item, said: [item, said, os.getpid()]))
     said = {1: None, 2: "two\n\x00", 3: {"a": [1.5, None]}, 4: "x" * 300_000}
     for number, words in said.items():
         told.hands.collect()
@@ -156,6 +163,56 @@ def test_one_that_is_killed_while_it_waits_has_left_nothing() -> None:
     assert told.done[1] != told.done[2] and told.left == {}
     told.hands.end()
     assert no_child_is_left()
+
+
+def test_a_hand_that_has_little_left_to_do_gets_more() -> None:
+    reading, writing = os.pipe()
+    told = Told(each(lambda item: os.read(reading, 1).decode()), backlog=3)
+    assert told.give([1, 2]) and told.give([3, 4]) and not told.give([5])
+    os.write(writing, b"xx")
+
+    def some_are_done() -> bool:
+        told.hands.collect()
+        return len(told.done) == 2
+
+    wait_for(some_are_done)
+    assert told.give([5]) and not told.give([6])
+    os.write(writing, b"xxx")
+    told.hands.end()
+    assert told.done == dict.fromkeys(range(1, 6), "x") and no_child_is_left()
+    os.close(reading)
+    os.close(writing)
+
+
+def test_given_up_what_it_was_asked_for_besides_is_not_begun() -> None:
+    reading, writing = os.pipe()
+
+    def work(item: int) -> None:
+        os.write(writing, b"x")
+        time.sleep(0.3)
+
+    told = Told(each(work), backlog=3)
+    assert told.give([1]) and told.give([2])
+    assert os.read(reading, 1) == b"x"
+    told.hands.end(give_up=True)
+    os.close(writing)
+    assert os.read(reading, 2000) == b""
+    os.close(reading)
+    assert no_child_is_left()
+
+
+def test_the_idle_hand_is_asked_first_and_a_new_one_before_one_that_is_busy() -> None:
+    reading, writing = os.pipe()
+    told = Told(
+        telling(lambda item, said: [os.getpid(), os.read(reading, 1).decode()]), most=2, backlog=9
+    )
+    assert told.give([1]) and told.give([2]) and told.give([3, 4, 5])
+    os.write(writing, b"xxxxx")
+    told.hands.end()
+    pids = {item: pid for item, (pid, _) in told.done.items()}
+    assert pids[1] != pids[2] and pids[3] == pids[4] == pids[5]
+    os.close(reading)
+    os.close(writing)
 
 
 def test_what_it_says_of_itself_that_it_has_not_done_is_left() -> None:
