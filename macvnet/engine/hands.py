@@ -22,8 +22,8 @@ from macvnet.engine.undo import uninterrupted
 Item = TypeVar("Item")
 
 ROOM = 1 << 16
-BACKLOG = 48
-"""Items that a hand has yet to do, and is given no more."""
+AHEAD = 1.5
+"""How many times as much as it is given a hand may have to do yet."""
 NAME = "macvnet-hand"
 """What ps shows of a hand."""
 
@@ -110,7 +110,8 @@ class _Hand:
 class Hands(Generic[Item]):
     """Has ``work`` done for some of ``items``, in lists that are given, by ``most`` hands.
 
-    A hand that has less than ``backlog`` items to do gets more, so that it never waits.
+    A hand that has little to do yet gets more, so that it never waits: less than ``ahead``
+    times what it is given, so that those which share the last items end together.
 
     ``done`` takes the number of an item and the answer to it, ``left`` that of one to
     which there is none: True where the hand has died, which may have left something
@@ -126,14 +127,14 @@ class Hands(Generic[Item]):
         done: Callable[[int, Any], None],
         left: Callable[[int, bool], None],
         most: int,
-        backlog: int = BACKLOG,
+        ahead: float = AHEAD,
     ) -> None:
         self._items = items
         self._work = work
         self._done = done
         self._left = left
         self._most = most
-        self._backlog = backlog
+        self._ahead = ahead
         self._hands: list[_Hand] = []
 
     def give(self, orders: Mapping[int, Any], meanwhile: Callable[[], bool] | None = None) -> bool:
@@ -143,11 +144,11 @@ class Hands(Generic[Item]):
         other work, to be done while all are busy; it tells whether there is more of it.
         """
         self.collect()
-        while meanwhile is not None and self._hands and not self._takers():
+        while meanwhile is not None and self._hands and not self._takers(len(orders)):
             if not meanwhile():
                 meanwhile = None
             self.collect()
-        while takers := self._takers():
+        while takers := self._takers(len(orders)):
             hand = takers[0] or self._forked()
             if hand is None:
                 return False
@@ -157,11 +158,11 @@ class Hands(Generic[Item]):
             self._hear(hand)
         return False
 
-    def _takers(self) -> list[_Hand | None]:
-        """Who can be given more, the idle first; None is one that is to be had yet."""
+    def _takers(self, count: int) -> list[_Hand | None]:
+        """Who can be given so many, the idle first; None is one that is to be had yet."""
         new: list[_Hand | None] = [None] if len(self._hands) < self._most else []
         idle = [hand for hand in self._hands if not hand.pending]
-        busy = [hand for hand in self._hands if 0 < len(hand.pending) < self._backlog]
+        busy = [hand for hand in self._hands if 0 < len(hand.pending) < count * self._ahead]
         return [*idle, *new, *sorted(busy, key=lambda hand: len(hand.pending))]
 
     def _forked(self) -> _Hand | None:

@@ -18,7 +18,7 @@ from macvnet.engine.hands import Given, Hands, Line, Work
 class Told:
     """What has been told of each item; an item's number is its value."""
 
-    def __init__(self, work: Work[int], most: int = 1, backlog: int = 1) -> None:
+    def __init__(self, work: Work[int], most: int = 1, ahead: float = 1) -> None:
         self.done: dict[int, Any] = {}
         self.left: dict[int, bool] = {}
         self.hands: Hands[int] = Hands(
@@ -27,7 +27,7 @@ class Told:
             done=self.done.__setitem__,
             left=self.left.__setitem__,
             most=most,
-            backlog=backlog,
+            ahead=ahead,
         )
 
     def give(self, items: Iterable[int], meanwhile: Callable[[], bool] | None = None) -> bool:
@@ -167,7 +167,7 @@ def test_one_that_is_killed_while_it_waits_has_left_nothing() -> None:
 
 def test_a_hand_that_has_little_left_to_do_gets_more() -> None:
     reading, writing = os.pipe()
-    told = Told(each(lambda item: os.read(reading, 1).decode()), backlog=3)
+    told = Told(each(lambda item: os.read(reading, 1).decode()), ahead=3)
     assert told.give([1, 2]) and told.give([3, 4]) and not told.give([5])
     os.write(writing, b"xx")
 
@@ -191,7 +191,7 @@ def test_given_up_what_it_was_asked_for_besides_is_not_begun() -> None:
         os.write(writing, b"x")
         time.sleep(0.3)
 
-    told = Told(each(work), backlog=3)
+    told = Told(each(work), ahead=3)
     assert told.give([1]) and told.give([2])
     assert os.read(reading, 1) == b"x"
     told.hands.end(give_up=True)
@@ -204,7 +204,7 @@ def test_given_up_what_it_was_asked_for_besides_is_not_begun() -> None:
 def test_the_idle_hand_is_asked_first_and_a_new_one_before_one_that_is_busy() -> None:
     reading, writing = os.pipe()
     told = Told(
-        telling(lambda item, said: [os.getpid(), os.read(reading, 1).decode()]), most=2, backlog=9
+        telling(lambda item, said: [os.getpid(), os.read(reading, 1).decode()]), most=2, ahead=9
     )
     assert told.give([1]) and told.give([2]) and told.give([3, 4, 5])
     os.write(writing, b"xxxxx")
