@@ -61,6 +61,7 @@ def test_the_first_help_costs_click_and_the_command_line_only(arguments: list[st
         "macvnet.cli.suggest",
         "macvnet.cli.syntax",
         "macvnet.errors",
+        "macvnet.finding",
         "macvnet.records",
         "macvnet.signals",
         "macvnet.text",
