@@ -106,7 +106,7 @@ def test_verbose_prints_each_kernel_operation_as_an_ip_command(lab: Lab) -> None
     ]
     kinds = ("sysctl", "link", "address", "route")
     words = [next(word for word in command.split() if word in kinds) for command in commands]
-    assert words == ["link", "link", "sysctl", "address", "link", "route"]
+    assert words == ["link", "sysctl", "address", "link", "route"]
     looks = named.addresses(), named.mac(), named.default_route()
     lab.host.macvnet("detach", named.target).checked()
     for command in commands:
