@@ -89,7 +89,7 @@ def _head(status: os.stat_result) -> bytes:
 
 
 def install(package: ModuleType) -> None:
-    """Find the package's modules so, where it is a folder of sources; only once."""
+    """Find the package's modules so, where it is a folder of sources."""
     spec, tag = package.__spec__, sys.implementation.cache_tag
     if not tag or sys.flags.optimize or sys.pycache_prefix is not None:
         return

@@ -14,15 +14,15 @@ from macvnet.drivers import driver
 from macvnet.engine import endpoint_link, lookup, parent_search
 from macvnet.engine.checking import Difference
 from macvnet.engine.context import Context
-from macvnet.engine.joining import Joining
+from macvnet.engine.joining import Joining, asks
 from macvnet.engine.parts import most_at_once
-from macvnet.engine.probing import ask, is_real
+from macvnet.engine.probing import ask
 from macvnet.engine.reopening import SAME, reopened
 from macvnet.errors import MacvnetError
 from macvnet.kernel import links
 from macvnet.kernel.links import LinkInfo
 from macvnet.kernel.probe import Answer, Ask, probe
-from macvnet.model import ACTIVE, AUTO, JOINED, OFF, Endpoint, Network
+from macvnet.model import ACTIVE, JOINED, Endpoint, Network
 
 TAKEN = "address-taken"
 UNASKED = "address-unasked"
@@ -78,14 +78,13 @@ def _soon(ctx: Context, waiting: Sequence[Waiting]) -> list[Waiting]:
 
 def _usual_parent(ctx: Context, network: Network) -> LinkInfo | None:
     """As ``_parent``, where addresses of the network are asked for before they are used."""
-    if network.config_only or network.state != ACTIVE or network.link.probe == OFF:
+    if network.config_only or network.state != ACTIVE or not network.link.parent:
         return None
-    if driver(network.driver).announces_from_parent(network.link) is None:
-        return None
-    link = parent_search.search(ctx, network).link if network.link.parent else None
+    link = parent_search.search(ctx, network).link
+    # That it is missing or down is a difference of its own.
     if link is None or not link.carrier:
         return None
-    return link if network.link.probe != AUTO or is_real(ctx, link) else None
+    return link if asks(ctx, network.link, driver(network.driver), link) else None
 
 
 def _parent(ctx: Context, network: Network) -> LinkInfo | None:

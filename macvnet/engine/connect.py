@@ -6,7 +6,7 @@ is done once for all of them; ``connecting_many`` cuts a long list into such par
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing, nullcontext
 from functools import partial
 
@@ -36,6 +36,10 @@ from macvnet.kernel.links import LinkInfo
 from macvnet.model import JOINED, Endpoint, EndpointRequest, Network, SandboxId
 from macvnet.runtimes import Target, table
 from macvnet.store import Transaction
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from macvnet.engine.parts import Meanwhile
 
 
 def connect(
@@ -96,7 +100,7 @@ def join(
     seats: Sequence[Seat],
     *,
     together: bool = False,
-    meanwhile: Callable[[], bool] | None = None,
+    meanwhile: Meanwhile | None = None,
 ) -> None:
     """Connect seats of different sandboxes; those that are refused have an ``error``.
 

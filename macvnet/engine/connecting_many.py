@@ -95,7 +95,6 @@ class _Part(Part):
         super().__init__(len(asked), begin, most)
         self._ctx = ctx
         self._asked = asked
-        self._most = most
         self._together = together
         self._networks = _Networks(ctx)
         self._taken: dict[str, Target] = {}

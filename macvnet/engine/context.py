@@ -59,6 +59,12 @@ class Context:
             self._noted.add(text)
             self.note(text)
 
+    def retrace(self, told: Iterable[str]) -> None:
+        """Trace what a hand has done, as it has told."""
+        if self.trace is not None:
+            for text in told:
+                self.trace(text)
+
     @contextmanager
     def beside(self, trace: Callable[[str], None] | None) -> Iterator[Context]:
         """The same for a hand, with a netlink socket of its own, and without the state."""

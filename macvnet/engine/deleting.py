@@ -104,9 +104,7 @@ def _delete(one: Leaving) -> None:
 class Deleting:
     """Deletes the links of ``every`` that leaves, a few at a time.
 
-    ``inside`` opens a target once more.
-
-    ``end`` has to be called whatever happens.
+    ``inside`` opens a target once more. ``end`` has to be called whatever happens.
     """
 
     def __init__(
@@ -138,8 +136,8 @@ class Deleting:
         ``meanwhile`` is done while all hands are busy.
         """
         plain = {number for number in numbers if _is_plain(self._every[number])}
-        given = len(self._every) >= FEW and bool(plain)
-        given = given and self._hands.give(dict.fromkeys(plain), meanwhile)
+        many = len(self._every) >= FEW and bool(plain)
+        given = many and self._hands.give(dict.fromkeys(plain), meanwhile)
         for number in numbers:
             if not (given and number in plain):
                 self._work(self._every[number])
@@ -152,9 +150,7 @@ class Deleting:
             one.error = error
 
     def _done(self, number: int, told: Any) -> None:
-        if self._ctx.trace:
-            for text in told:
-                self._ctx.trace(text)
+        self._ctx.retrace(told)
         self._gone.append(self._every[number])
 
     def _delete(self, one: Leaving) -> None:
@@ -192,27 +188,26 @@ def _is_plain(one: Leaving) -> bool:
 def _work(ctx: Context, line: Line) -> Iterator[Callable[[Given[Leaving]], None]]:
     """A hand's part. What is told of a link is its thread's to say, when the link is gone."""
     telling = threading.Lock()
-    told: dict[int, list[str]] = {}
 
-    def delete(what: tuple[int, Leaving]) -> None:
-        number, one = what
+    def delete(what: tuple[int, Leaving, list[str]]) -> None:
+        number, one, told = what
         try:
             _delete(one)
         except MacvnetError as error:
             one.error = error
         with telling:
-            line.answer(number, None if one.error else told.pop(number))
+            line.answer(number, None if one.error else told)
 
     def take(given: Given[Leaving]) -> None:
         for number, one, _ in given:
             if line.given_up():
                 return
-            texts = told.setdefault(number, [])
+            told: list[str] = []
             with one.trying():
                 assert one.at is not None
-                one.at.netlink.tell_to(texts.append if ctx.trace else None)
+                one.at.netlink.tell_to(told.append if ctx.trace else None)
                 look(ctx, one)
-            deleting.put((number, one))
+            deleting.put((number, one, told))
 
     deleting = Alongside(delete, threads=THREADS)
     try:

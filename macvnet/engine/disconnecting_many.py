@@ -90,7 +90,6 @@ class _Part(Part):
         super().__init__(len(wanted.asked), begin, most)
         self._ctx = ctx
         self._wanted = wanted
-        self._most = most
         self._claimed = claimed
         self._known: dict[str, Network | None] = {each.id: each for each in wanted.networks}
         self._parents: dict[str, LinkInfo | None] = {}

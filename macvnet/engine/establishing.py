@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from macvnet.engine.hands import Given, Line
+    from macvnet.engine.parts import Meanwhile
 
 SLICE, SMALLEST = 32, 8
 """Seats whose addresses are chosen at once, while the links of those before are made."""
@@ -63,7 +64,7 @@ def establish_many(
     host: Host,
     seats: Sequence[Seat],
     reserve: Callable[[Sequence[Seat]], Sequence[tuple[Seat, Reserved]]],
-    meanwhile: Callable[[], bool] | None = None,
+    meanwhile: Meanwhile | None = None,
 ) -> None:
     """The same for many, each by itself: those that are refused have an ``error``.
 
@@ -125,7 +126,7 @@ class _Many:
         self._plans[number] = plans
         return True
 
-    def make(self, numbers: Sequence[int], meanwhile: Callable[[], bool] | None) -> None:
+    def make(self, numbers: Sequence[int], meanwhile: Meanwhile | None) -> None:
         """Make the links of these."""
         for number in numbers:
             seat = self._seats[number]
@@ -139,7 +140,7 @@ class _Many:
             for number in numbers:
                 self._left(number, False)
 
-    def end(self, meanwhile: Callable[[], bool] | None = None, *, give_up: bool = False) -> None:
+    def end(self, meanwhile: Meanwhile | None = None, *, give_up: bool = False) -> None:
         """As ``Hands.end``."""
         self._hands.end(meanwhile, give_up=give_up)
 
@@ -188,9 +189,7 @@ class _Many:
         """What a hand has made is the seat's."""
         seat = self._seats[number]
         told, made, seat.lo_down = answer
-        if self._ctx.trace:
-            for text in told:
-                self._ctx.trace(text)
+        self._ctx.retrace(told)
         for plan, (ifname, ifindex, mac, notes) in zip(self._plans[number], made, strict=True):
             endpoint = plan.endpoint._replace(ifname=ifname, ifindex=ifindex, mac=mac, state=JOINED)
             seat.joined.append(joined(self._ctx, plan, endpoint, notes, seat.at))

@@ -19,6 +19,10 @@ from typing import Any, Generic, TypeVar
 from macvnet import jsontext, signals, sockets
 from macvnet.engine.undo import uninterrupted
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from macvnet.engine.parts import Meanwhile
+
 Item = TypeVar("Item")
 
 ROOM = 1 << 16
@@ -137,7 +141,7 @@ class Hands(Generic[Item]):
         self._ahead = ahead
         self._hands: list[_Hand] = []
 
-    def give(self, orders: Mapping[int, Any], meanwhile: Callable[[], bool] | None = None) -> bool:
+    def give(self, orders: Mapping[int, Any], meanwhile: Meanwhile | None = None) -> bool:
         """Have the work done for the items with these numbers; a hand is told what is said of each.
 
         False where every hand is busy, or none can be had. ``meanwhile`` is a piece of
@@ -202,7 +206,7 @@ class Hands(Generic[Item]):
 
     def collect(self) -> None:
         """Take what hands have done; waits for nobody."""
-        while busy := [hand for hand in self._hands if hand.pending]:
+        while busy := self._busy():
             ready = select.select([hand.channel for hand in busy], [], [], 0)[0]
             if not ready:
                 return
@@ -210,7 +214,7 @@ class Hands(Generic[Item]):
                 if hand.channel in ready:
                     self._hear(hand)
 
-    def end(self, meanwhile: Callable[[], bool] | None = None, *, give_up: bool = False) -> None:
+    def end(self, meanwhile: Meanwhile | None = None, *, give_up: bool = False) -> None:
         """Wait until all is done; ``give_up``: only until what is at hand is, and tell nobody.
 
         ``meanwhile`` as for ``give``.
@@ -233,16 +237,13 @@ class Hands(Generic[Item]):
     def _busy(self) -> list[_Hand]:
         return [hand for hand in self._hands if hand.pending]
 
-    def _bury(self, hand: _Hand) -> None:
-        with uninterrupted():
-            self._hands.remove(hand)
-            hand.bury()
-
     def _hear(self, hand: _Hand) -> None:
         """Take what a hand says next, or that it has died."""
         answers = hand.listen()
         if answers is None:
-            self._bury(hand)
+            with uninterrupted():
+                self._hands.remove(hand)
+                hand.bury()
             for number in sorted(hand.pending):
                 self._left(number, True)
             return

@@ -6,6 +6,7 @@ nobody shall wait, with the locks of the one, for a runtime that the other has t
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from functools import partial
@@ -36,7 +37,7 @@ Meanwhile = Callable[[], bool]
 """A piece of other work, for when others are at work; tells whether there is more of it."""
 
 
-class Part:
+class Part(ABC):
     """Containers that are handled at once: ``most`` of ``count`` from ``begin`` on, or fewer.
 
     ``refused`` are those that could not be opened, by their numbers. To be closed.
@@ -48,6 +49,7 @@ class Part:
         self.refused: dict[int, MacvnetError] = {}
         self.opened = ExitStack()
         self._count = count
+        self._most = most
 
     def close(self) -> None:
         """Let go of all that was opened."""
@@ -79,20 +81,20 @@ class Part:
         """Whether nothing is left for another part; known when all is open."""
         return self.end >= self._count
 
+    @abstractmethod
     def open_one(self, number: int) -> bool:
         """Open one, closed by ``opened``; False where another part has to begin with it.
 
         Raises what is refused.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def is_at_once(self, number: int) -> bool:
         """Whether one is found without asking another program."""
-        raise NotImplementedError
 
+    @abstractmethod
     def following(self) -> Self:
         """The part after this one, when this one is open and not the last."""
-        raise NotImplementedError
 
 
 def in_parts(first: P) -> Generator[tuple[P, Meanwhile], None, None]:
