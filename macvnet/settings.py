@@ -72,7 +72,7 @@ def load(
     named = config if config is not None else env.get(ENV_CONFIG) or None
     path = _directory_or_file("--config", named) if named is not None else DEFAULT_CONFIG
     source = _read(path, required=named is not None)
-    found = _judge(path, source) if source is not None else Settings()
+    found = Settings() if source is None or _is_silent(source) else _judge(path, source)
     chosen = state_dir if state_dir is not None else env.get(ENV_STATE_DIR) or None
     if chosen is not None:
         found = found._replace(state_dir=_directory_or_file("--state-dir", chosen))
@@ -143,6 +143,14 @@ def _refuse_foreign(path: str, status: os.stat_result, *, directory: bool = Fals
         raise PermissionDenied(
             f"{what} {quoted(path)} can be written by others", f"chmod go-w {printable(path)}"
         )
+
+
+def _is_silent(source: str) -> bool:
+    """Whether a file has comments alone: it takes no parser to see that, and many files are so."""
+    lines = source.replace("\r\n", "\n").replace("\t", " ").split("\n")
+    return all(
+        not (line := each.strip(" ")) or (line[0] == "#" and line.isprintable()) for each in lines
+    )
 
 
 class _Judge(NamedTuple):

@@ -96,6 +96,15 @@ def test_export_reads_the_state_and_nothing_else(tmp_path: Path) -> None:
     assert not modules.intersection(("pyroute2", "netaddr", "rich", "tomli", "difflib"))
 
 
+@pytest.mark.parametrize(("text", "parsed"), [("# arp_rate = 5\n", False), ("grace = 5\n", True)])
+def test_only_a_file_that_says_something_is_parsed(tmp_path: Path, text: str, parsed: bool) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(text)
+    state = str(tmp_path / "state")
+    modules = loaded("ls", "--config", str(config), "--state-dir", state)
+    assert ("tomli" in modules) is parsed
+
+
 TEMPLATES = ("macvnet.gotemplate", "macvnet.cli.templates", "macvnet.cli.docker_types")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -243,6 +244,20 @@ FRAGMENTS = st.lists(
     ),
     max_size=30,
 )
+
+
+@given(st.lists(st.sampled_from([*'# \t\r\n=a"\x00\x7f\x85\ufeff\u2028é', "\r\n"]), max_size=8))
+def test_only_a_file_of_comments_is_taken_without_a_parser(parts: list[str]) -> None:
+    source = "".join(parts)
+    if settings._is_silent(source):
+        assert tomli.loads(source) == {}
+    elif all(part in " \t\n#aé" for part in parts):
+        assert any(line.strip()[:1] not in ("", "#") for line in source.split("\n"))
+
+
+def test_a_file_of_comments_is_as_good_as_none(config: Config) -> None:
+    path = config("# arp_rate = 10\n\n\t# [options]\r\n")
+    assert load(config=path, environ={}) == Settings(config_path=path)
 
 
 @given(FRAGMENTS)
