@@ -2,7 +2,7 @@
 
 An nsid stays while anything holds the namespace and vanishes when it dies; user
 space cannot take it away (RTM_NEWNSID, RTM_GETNSID). macvnet chooses the number
-itself, at random, so that a number seen again is the same namespace. The kernel
+itself, from a random one on, so that a number seen again is the same namespace. The kernel
 and other programs number from 0 on, and give a number that is free again to the next.
 """
 
@@ -42,6 +42,30 @@ LOWEST = LOWEST_OWN_NSID
 HIGHEST = (1 << 31) - 1
 
 
+class _Free:
+    """Numbers that are free, most probably: one after the other, from a random one on.
+
+    Asked which number a namespace has, the kernel goes through all that there are, and from
+    one to the next faster where they are neighbours: with 1,000 of them in 30 us, not 250.
+    """
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def begin(self) -> None:
+        """From another one on."""
+        self._next = LOWEST + chance.below(HIGHEST - LOWEST)
+
+    def next(self) -> int:
+        if not LOWEST <= self._next <= HIGHEST:
+            self.begin()
+        self._next += 1
+        return self._next - 1
+
+
+_free = _Free()
+
+
 def lookup(netlink: Rtnetlink, namespace: Namespace) -> int | None:
     """The nsid that the socket's namespace has for ``namespace``, or None."""
     answer = netlink.get(message(NETNSA_FD=namespace.fd), RTM_GETNSID)
@@ -61,17 +85,18 @@ def assign(netlink: Rtnetlink, namespace: Namespace) -> int:
     if known is not None:
         return known
     for _ in range(ATTEMPTS):
-        number = LOWEST + chance.below(HIGHEST - LOWEST)
+        number = _free.next()
         asked = message(NETNSA_NSID=number, NETNSA_FD=namespace.fd)
         try:
             netlink.change(Request(asked, RTM_NEWNSID, 0, f"netns set {_name(namespace)} {number}"))
         except NetlinkError as error:
-            if error.errno == errno.EEXIST:
-                known = lookup(netlink, namespace)
-                if known is not None:
-                    return known
-            elif error.errno != errno.ENOSPC:
+            if error.errno not in (errno.EEXIST, errno.ENOSPC):
                 raise error.during(f"number the namespace {quoted(_name(namespace))}") from None
+            # The number is another's, or somebody has given it one meanwhile.
+            known = lookup(netlink, namespace)
+            if known is not None:
+                return known
+            _free.begin()
         else:
             return number
     refusal = KernelRefused("", errno.ENOSPC)

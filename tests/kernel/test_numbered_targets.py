@@ -6,8 +6,15 @@ number of a dead namespace is soon another one's. Neither is taken for the other
 
 from __future__ import annotations
 
+import pytest
+
+from macvnet import chance
+from macvnet.kernel import nsid
+from macvnet.kernel.namespaces import Namespace
+from macvnet.kernel.rtnetlink import Rtnetlink
 from tests.kernel.steps import LAN, create, join, wait_until
 from tests.lab import Container, Host, Lab, Named
+from tests.lab.processes import inside
 
 QUIET = ("-o", "com.docker.network.advertise_addr_nmsgs=0")
 
@@ -110,3 +117,19 @@ def test_target_that_lives_keeps_its_address_whatever_becomes_of_its_link(lab: L
     assert join(lab.host, lab.container(), "net").ip == "172.16.86.3"
     lab.host.macvnet("repair").checked()
     assert target.addresses() == ["172.16.86.2/24"]
+
+
+def test_one_command_gives_neighbours_and_begins_anew_where_one_is_taken(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = [lab.named(f"c{number}") for number in range(4)]
+    lab.host.ip("netns", "set", "c0", str(nsid.LOWEST + 12))
+    begun = iter([10, 500])
+    monkeypatch.setattr(chance, "below", lambda limit: next(begun))
+    monkeypatch.setattr(nsid, "_free", nsid._Free())
+    with inside(lab.host.fd), Rtnetlink() as netlink:
+        given = []
+        for one in named:
+            with Namespace.open(f"/run/netns/{one.name}") as namespace:
+                given.append(nsid.assign(netlink, namespace) - nsid.LOWEST)
+    assert given == [12, 10, 11, 500]
