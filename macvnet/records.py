@@ -43,6 +43,12 @@ else:
         @classmethod
         def _filled(cls, values, named):
             fields = cls._fields
+            if not values and len(named) == len(fields):
+                # What is read from the state names them all.
+                try:
+                    return tuple(map(named.__getitem__, fields))
+                except KeyError:
+                    pass
             if len(values) > len(fields):
                 raise TypeError(f"{cls.__name__} takes {len(fields)} values, not {len(values)}")
             found = dict(zip(fields, values, strict=False))
@@ -59,7 +65,10 @@ else:
 
         @classmethod
         def _make(cls, values):
-            return cls(*values)
+            made = tuple.__new__(cls, values)
+            if len(made) != len(cls._fields):
+                raise TypeError(f"{cls.__name__} takes {len(cls._fields)} values, not {len(made)}")
+            return made
 
         def _replace(self, **named):
             for name in named:

@@ -70,8 +70,7 @@ def made_link(reader: Reader, name: str) -> MadeLink | None:
 
 def endpoint(reader: Reader, endpoint_id: str) -> Endpoint | None:
     """The endpoint of that ID, or None."""
-    record = reader.get(keys.endpoint(endpoint_id))
-    return Endpoint.from_json(record) if record else None
+    return reader.parsed(keys.endpoint(endpoint_id), Endpoint.from_json)
 
 
 def kept(reader: Reader, network_id: str, owner: str) -> Kept | None:

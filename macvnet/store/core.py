@@ -9,7 +9,7 @@ from functools import partial
 
 from macvnet.errors import MacvnetError, StoreError
 from macvnet.store.backend import Backend, Operation, StoreConflict, bounds
-from macvnet.store.transaction import Transaction, decoded
+from macvnet.store.transaction import Parsed, Transaction, decoded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class Store:
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
+        self._parsed = Parsed()
         self.commit_hook: Callable[[str, Sequence[Operation]], None] | None = None
 
     def __enter__(self) -> Self:
@@ -50,8 +51,8 @@ class Store:
 
     def parsed(self, key: str, parse: Callable[[Any], T]) -> T | None:
         """What ``parse`` makes of the value of a key, or None."""
-        value = self.get(key)
-        return None if value is None else parse(value)
+        row = self.backend.get(key)
+        return self._parsed.of(key, row.text, parse) if row else None
 
     def scan(
         self,
@@ -84,7 +85,7 @@ class Store:
         """
         for _ in range(ATTEMPTS):
             with self.backend.session(write=True, durable=durable):
-                transaction = Transaction(self.backend)
+                transaction = Transaction(self.backend, self._parsed)
                 result = function(transaction)
                 operations = transaction.operations
                 if not operations:
@@ -143,7 +144,7 @@ class Store:
     def view(self, function: Callable[[Transaction], T]) -> T:
         """Run ``function`` on one consistent view, without any lock; its writes are dropped."""
         with self.backend.session(write=False):
-            return function(Transaction(self.backend))
+            return function(Transaction(self.backend, self._parsed))
 
 
 class _Full(Exception):

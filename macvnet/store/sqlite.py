@@ -230,12 +230,17 @@ class SqliteBackend:
                 connection.execute("ROLLBACK")
 
     def _rows(self, statement: str, values: tuple[object, ...]) -> list[Row]:
-        with self._lock, self._explained():
-            connection = self._connect()
+        with self._lock:
+            connection = self._connection
+            if connection is None or self._pid != os.getpid():
+                with self._explained():
+                    connection = self._connect()
             if connection is None:
                 return []
             try:
-                return [Row(*row) for row in connection.execute(statement, values)]
+                return [Row._make(row) for row in connection.execute(statement, values)]
+            except sqlite3.Error as error:
+                raise explain.explanation(error, self.path, LOCK_SECONDS) from error
             except UnicodeEncodeError:  # such a key can never have been stored
                 return []
 

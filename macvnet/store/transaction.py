@@ -61,15 +61,41 @@ def decoded(key: str, text: str) -> Any:
         ) from error
 
 
+class Parsed:
+    """What the latest records were parsed to: many ask for the same, before a change and in it.
+
+    For one kind of record there must be one ``parse``.
+    """
+
+    MOST = 1024
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[str, Any]] = {}
+
+    def of(self, key: str, text: str, parse: Callable[[Any], T]) -> T | None:
+        """What ``parse`` makes of a record; None of null. StoreError where it is damaged."""
+        known = self._known.get(key)
+        if known is None or known[0] != text:
+            value = decoded(key, text)
+            if len(self._known) >= self.MOST:
+                self._known.clear()
+            known = self._known[key] = (text, None if value is None else parse(value))
+        found: Any = known[1]
+        asked: T | None = found
+        return asked
+
+
 class Transaction:
     """Reads and intended writes over one backend; ``Store.transact`` commits it."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, parsed: Parsed | None = None) -> None:
         self._backend = backend
         self._read: dict[str, Row | None] = {}
         self._writes: dict[str, str | None] = {}
+        self._below: dict[str, list[str]] = {}
+        """The keys of ``_writes`` by each prefix that ends with a slash: a scan sees few."""
         self._fresh: set[str] = set()
-        self._parsed: dict[str, tuple[str, Any]] = {}
+        self._parsed = parsed or Parsed()
 
     def get(self, key: str) -> Any | None:
         """The value of a key, own writes included; None where there is none."""
@@ -77,20 +103,9 @@ class Transaction:
         return None if text is None else decoded(key, text)
 
     def parsed(self, key: str, parse: Callable[[Any], T]) -> T | None:
-        """As Reader.parsed; once for each text, since many ask for the same in one transaction.
-
-        For one kind of record there must be one ``parse``.
-        """
+        """As Reader.parsed, own writes included."""
         text = self._text(key)
-        if text is None:
-            return None
-        known = self._parsed.get(key)
-        if known is None or known[0] != text:
-            value = decoded(key, text)
-            known = self._parsed[key] = (text, None if value is None else parse(value))
-        found: Any = known[1]
-        asked: T | None = found
-        return asked
+        return None if text is None else self._parsed.of(key, text, parse)
 
     def _text(self, key: str) -> str | None:
         if key in self._writes:
@@ -109,8 +124,8 @@ class Transaction:
         """As Reader.scan, own writes included."""
         low, high = bounds(prefix, start, reverse)
         own = {
-            key: text
-            for key, text in self._writes.items()
+            key: self._writes[key]
+            for key in (self._below.get(prefix, ()) if prefix.endswith("/") else self._writes)
             if low <= key and (not high or key < high)
         }
         # Every own write can hide one stored row at most.
@@ -126,7 +141,7 @@ class Transaction:
     def put(self, key: str, value: Any) -> None:
         """Set a key, whether it exists or not."""
         self._row(key)
-        self._writes[key] = jsontext.written(value)
+        self._write(key, jsontext.written(value))
 
     def create(self, key: str, value: Any) -> None:
         """Set a key that must not exist; KeyTaken if it does."""
@@ -134,7 +149,7 @@ class Transaction:
             raise KeyTaken(key)
         if not self._is_fresh(key):
             self._row(key)
-        self._writes[key] = jsontext.written(value)
+        self._write(key, jsontext.written(value))
 
     def create_fresh(self, key: str, value: Any) -> None:
         """Set a key that cannot exist, so that nobody need look: it holds a new random ID, say.
@@ -145,18 +160,25 @@ class Transaction:
             self.create(key, value)
             return
         self._fresh.add(key)
-        self._writes[key] = jsontext.written(value)
+        self._write(key, jsontext.written(value))
 
     def delete(self, key: str) -> None:
         """Remove a key; nothing happens if it is not there."""
         if not self._is_fresh(key):
             self._row(key)
-        self._writes[key] = None
+        self._write(key, None)
 
     def erase(self, key: str) -> None:
         """Remove a key, whatever it holds by now: nobody need look. For what belongs to a record
         that is read, and is never changed but with it."""
-        self._writes[key] = None
+        self._write(key, None)
+
+    def _write(self, key: str, text: str | None) -> None:
+        if key not in self._writes:
+            end = 0
+            while end := key.find("/", end) + 1:
+                self._below.setdefault(key[:end], []).append(key)
+        self._writes[key] = text
 
     def _is_fresh(self, key: str) -> bool:
         return key in self._fresh and key in self._writes and key not in self._read
@@ -168,7 +190,9 @@ class Transaction:
         try:
             yield
         except BaseException:
-            self._writes = before
+            self._writes, self._below = {}, {}
+            for key, text in before.items():
+                self._write(key, text)
             raise
 
     @property
