@@ -44,9 +44,12 @@ class Screen:
 
     def wait(self, until: float) -> str:
         """KEY and its character; RESIZED; TIME at ``until`` (time.monotonic)."""
-        watched = [self._woken] if self._keys is None else [self._woken, self._keys]
+        waiting = select.poll()
+        for watched in (self._woken, self._keys):
+            if watched is not None:
+                waiting.register(watched, select.POLLIN)
         left = max(0.0, until - time.monotonic())
-        ready, _, _ = select.select(watched, [], [], left)
+        ready = {descriptor for descriptor, _ in waiting.poll(left * 1000)}
         if self._woken in ready:
             os.read(self._woken, 4096)
             return RESIZED

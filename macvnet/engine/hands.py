@@ -207,11 +207,15 @@ class Hands(Generic[Item]):
     def collect(self) -> None:
         """Take what hands have done; waits for nobody."""
         while busy := self._busy():
-            ready = select.select([hand.channel for hand in busy], [], [], 0)[0]
+            # select would refuse the numbers that channels have beside a thousand open files.
+            waiting = select.poll()
+            for hand in busy:
+                waiting.register(hand.channel, select.POLLIN)
+            ready = {descriptor for descriptor, _ in waiting.poll(0)}
             if not ready:
                 return
             for hand in busy:
-                if hand.channel in ready:
+                if hand.channel.fileno() in ready:
                     self._hear(hand)
 
     def end(self, meanwhile: Meanwhile | None = None, *, give_up: bool = False) -> None:

@@ -20,13 +20,14 @@ class LinkEvents:
             socket.NETLINK_ROUTE,
         )
         self._socket.bind((0, RTMGRP_LINK))
+        self._waiting = select.poll()
+        self._waiting.register(self._socket, select.POLLIN)
 
     def wait(self, seconds: float) -> bool:
         """True as soon as a link has changed since the last call, False after ``seconds``."""
         if seconds <= 0:
             return False
-        readable, _, _ = select.select([self._socket], [], [], seconds)
-        if not readable:
+        if not self._waiting.poll(seconds * 1000):
             return False
         while True:
             try:

@@ -172,7 +172,9 @@ def _write(fd: int, data: bytes) -> bool:
         try:
             data = data[os.write(fd, data) :]
         except BlockingIOError:
-            select.select([], [fd], [])
+            waiting = select.poll()
+            waiting.register(fd, select.POLLOUT)
+            waiting.poll()
         except OSError:
             return False
     return True

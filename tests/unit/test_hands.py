@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -67,6 +68,28 @@ def no_child_is_left() -> bool:
         os.waitpid(-1, os.WNOHANG)
         return False
     return True
+
+
+@contextmanager
+def open_files(count: int) -> Iterator[None]:
+    """So many more open files of this process."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], count + 500), before[1]))
+    found = [os.open("/dev/null", os.O_RDONLY) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for descriptor in found:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_thousand_open_files_are_no_matter() -> None:
+    with open_files(1100):
+        told = Told(each(lambda item: item * 2))
+        assert told.give(range(10))
+        told.hands.end(lambda: False)
+    assert told.done == {item: item * 2 for item in range(10)}
 
 
 def test_other_work_is_done_while_all_hands_are_busy_and_only_then() -> None:
