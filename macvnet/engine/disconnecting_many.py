@@ -249,6 +249,7 @@ class _Part(Part):
                     with every[number].trying():
                         self._see(every[number])
                 hands.take([number for number in part if every[number].error is None], besides)
+            self._ctx.store.begin_sync()
             hands.end(besides)
         finally:
             hands.end(give_up=True)

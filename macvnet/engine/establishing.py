@@ -89,6 +89,8 @@ def establish_many(
                 with seat.trying():
                     establish_seat(ctx, host, seat, reserved)
             begin = end
+        # Of what is on its way now, little is left when it is to be durable.
+        ctx.store.begin_sync()
         many.end(meanwhile)
     finally:
         # Nobody must be at work when what there is is undone.

@@ -94,6 +94,12 @@ class Backend(Protocol):
         returns, unless the session is not.
         """
 
+    def begin_sync(self) -> None:
+        """Have what was committed and is not durable yet go on its way, without waiting for it.
+
+        It is not durable by that: a durable commit that follows waits less.
+        """
+
     def load(self, rows: Sequence[tuple[str, str]], *, apart_from: Sequence[str]) -> None:
         """Put many rows, all or none; KeyTaken if a key is here under no prefix of these."""
 

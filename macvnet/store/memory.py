@@ -82,6 +82,9 @@ class MemoryBackend:
             for operation in operations:
                 self._apply(operation)
 
+    def begin_sync(self) -> None:
+        """Nothing is ever on its way: it is for this process alone."""
+
     def load(self, rows: Sequence[tuple[str, str]], *, apart_from: Sequence[str]) -> None:
         """Put many rows, all or none."""
         if self.read_only:

@@ -29,6 +29,7 @@ from macvnet.text import quoted
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from threading import Thread
 
 APPLICATION_ID = 0x6D76_6E74  # "mvnt"
 SCHEMA_VERSION = 1
@@ -37,6 +38,8 @@ GLANCE_SECONDS = 0.05
 # The log is read when a first connection opens it: short logs open quickly.
 CHECKPOINT_PAGES = 200
 CHECKPOINT_BYTES = CHECKPOINT_PAGES * (4096 + 24)
+LONGEST_BYTES = 16 * CHECKPOINT_BYTES
+"""While a process is at work its log may be so long: what many commits change is moved once."""
 
 # The row with the empty key holds the revision of the last commit.
 _SCHEMA = (
@@ -79,6 +82,7 @@ class SqliteBackend:
         self._guard: tuple[int, int] | None = None
         self._lock = RLock()
         self._durable = True
+        self._writing_out: Thread | None = None
 
     def __del__(self) -> None:
         with suppress(Exception):  # may come late, when the interpreter is going down
@@ -116,6 +120,8 @@ class SqliteBackend:
                 with self._explained():
                     if write:
                         self._durable = durable
+                        if durable:
+                            self._end_writing_out()
                         level = "FULL" if durable else "NORMAL"
                         connection.execute(f"PRAGMA synchronous = {level}")
                     connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
@@ -156,7 +162,22 @@ class SqliteBackend:
             connection.execute("COMMIT")
             if self._durable:
                 # What is not waits for no disk, and a durable one follows.
-                self._cut_log(connection)
+                self._cut_log(connection, LONGEST_BYTES)
+
+    def begin_sync(self) -> None:
+        """A thread has the system write the log; SQLite, which syncs it after that, waits less."""
+        from threading import Thread
+
+        self._end_writing_out()
+        thread = Thread(target=_write_out, args=(self.path + "-wal",))
+        thread.start()
+        self._writing_out = thread
+
+    def _end_writing_out(self) -> None:
+        thread, self._writing_out = self._writing_out, None
+        # A fork has no threads but the one that forked.
+        if thread and self._pid == os.getpid():
+            thread.join()
 
     def load(self, rows: Sequence[tuple[str, str]], *, apart_from: Sequence[str]) -> None:
         """Put many rows, all or none."""
@@ -173,14 +194,17 @@ class SqliteBackend:
                     ((key, text, revision) for key, text in rows),
                 )
                 connection.execute("COMMIT")
-                self._cut_log(connection)
+                self._cut_log(connection, CHECKPOINT_BYTES)
 
     def close(self) -> None:
         """Close the connection, if this process has one."""
+        self._end_writing_out()
         connection, self._connection = self._connection, None
         guard, self._guard = self._guard, None
         if connection and self._pid == os.getpid():
             with suppress(sqlite3.Error):
+                if not (self.read_only or connection.in_transaction):
+                    self._cut_log(connection, CHECKPOINT_BYTES)
                 connection.close()
             if guard:
                 walguard.leave(guard)
@@ -208,13 +232,14 @@ class SqliteBackend:
         if not held:
             raise StoreConflict(key)
 
-    def _cut_log(self, connection: sqlite3.Connection) -> None:
-        """Move a long log into the file, and begin it anew, unless somebody is reading it.
+    def _cut_log(self, connection: sqlite3.Connection, most: int) -> None:
+        """Move a log of more than ``most`` bytes into the file, and begin it anew, unless somebody
+        is reading it.
 
         SQLite's own way begins it anew with the next commit of the same process
         only, and most processes have no next one.
         """
-        if _size(self.path + "-wal") <= CHECKPOINT_BYTES:
+        if _size(self.path + "-wal") <= most:
             return
         connection.execute("PRAGMA busy_timeout = 0")
         try:
@@ -411,6 +436,16 @@ def _connection(path: str, parameters: str, seconds: float = LOCK_SECONDS) -> sq
         check_same_thread=False,
         uri=True,
     )
+
+
+def _write_out(path: str) -> None:
+    # What fails here fails again, and is told, when SQLite does it.
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _size(path: str) -> int:

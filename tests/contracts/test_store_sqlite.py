@@ -387,6 +387,37 @@ def test_log_stays_short_where_every_process_commits_once(state: Path) -> None:
     assert open_store(str(state)).get("k") == 3 * module.CHECKPOINT_PAGES - 1
 
 
+def test_log_of_a_process_at_work_is_cut_now_and_then_and_in_the_end(state: Path) -> None:
+    log = state / "state.db-wal"
+    store = open_store(str(state))
+    sizes = []
+    for number in range(400):
+        rows = {f"k/{number}/{each}": "x" * 3000 for each in range(60)}
+        store.transact(lambda tx, rows=rows: [tx.put(*row) for row in rows.items()])  # type: ignore[misc]
+        sizes.append(log.stat().st_size)
+        if sizes[-1] < sizes[0]:
+            break
+    assert module.CHECKPOINT_BYTES < max(sizes[:-1]) <= module.LONGEST_BYTES < 60e6
+    assert sizes[-1] < module.CHECKPOINT_BYTES
+    for _ in range(10):
+        store.transact(lambda tx, rows=rows: [tx.delete(key) for key in rows])  # type: ignore[misc]
+        store.transact(lambda tx, rows=rows: [tx.put(*row) for row in rows.items()])  # type: ignore[misc]
+    assert log.stat().st_size > module.CHECKPOINT_BYTES
+    store.close()
+    assert log.stat().st_size <= module.CHECKPOINT_BYTES
+    assert open_store(str(state)).get("k/0/0") == "x" * 3000
+
+
+def test_what_is_committed_while_it_is_written_out_is_there(state: Path) -> None:
+    store = open_store(str(state))
+    for number in range(30):
+        store.transact(lambda tx, number=number: tx.put("k", number), durable=False)  # type: ignore[misc]
+        store.begin_sync()
+        store.transact(lambda tx, number=number: tx.put("l", number), durable=number % 2 == 0)  # type: ignore[misc]
+        store.sync()
+        assert open_store(str(state)).get("k") == number
+
+
 def test_intents_are_written_and_not_synced_until_the_next_durable_commit(state: Path) -> None:
     """By SQLite's own setting: 1 writes the log, 2 syncs it too, with all that is in it."""
     code = (
