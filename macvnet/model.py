@@ -12,6 +12,7 @@ from macvnet.records import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 CREATING = "creating"
@@ -393,6 +394,29 @@ class Endpoint(NamedTuple):
         values["link_local"] = tuple(data["link_local"])
         values["routing"] = Routing.from_json(data.get("routing") or {})
         return cls(**values)
+
+    @classmethod
+    def from_lists(cls, values: Sequence[Any]) -> Endpoint:
+        """An endpoint that was written as a tuple, which JSON makes nested lists of."""
+        one = cls(*values)
+        return one._replace(
+            owner=Owner(*one.owner),
+            sandbox=SandboxId(*one.sandbox),
+            addresses=tuple(
+                Assigned(
+                    pool,
+                    Address(*address),
+                    prefixlen,
+                    Address(*gateway) if gateway else None,
+                    onlink,
+                    explicit,
+                )
+                for pool, address, prefixlen, gateway, onlink, explicit in one.addresses
+            ),
+            aliases=tuple(one.aliases),
+            link_local=tuple(one.link_local),
+            routing=Routing(*one.routing)._replace(routes=tuple(one.routing[2])),
+        )
 
     def address(self, family: int) -> Assigned | None:
         """Its address of that family, or None."""

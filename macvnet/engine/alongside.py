@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 from macvnet.engine.undo import uninterrupted
@@ -33,12 +33,13 @@ class Alongside(Generic[Item]):
         self._failure: BaseException | None = None
         self._given_up = False
         self._items: SimpleQueue[Item | None] = SimpleQueue()
-        self._idle = threading.Semaphore(0)
+        self._idle: SimpleQueue[None] = SimpleQueue()
+        """As long as there are threads that wait; a semaphore of Python's takes longer."""
         self._threads: list[threading.Thread] = []
 
     def put(self, item: Item) -> None:
         """Have the work done for one more."""
-        if self._idle.acquire(blocking=False) or len(self._threads) >= self._most or self._start():
+        if self._is_one_idle() or len(self._threads) >= self._most or self._start():
             self._items.put(item)
         else:
             self._do(item)
@@ -56,6 +57,14 @@ class Alongside(Generic[Item]):
         if failure is not None and not give_up:
             raise failure
 
+    def _is_one_idle(self) -> bool:
+        """Whether a thread waits, which is then one less."""
+        try:
+            self._idle.get_nowait()
+        except Empty:
+            return False
+        return True
+
     def _start(self) -> bool:
         """One thread more. False where there is none at all, and none can be had."""
         # Signals are the main thread's to take, also while it holds them back.
@@ -71,7 +80,7 @@ class Alongside(Generic[Item]):
     def _run(self) -> None:
         while (item := self._items.get()) is not None:
             self._do(item)
-            self._idle.release()
+            self._idle.put(None)
 
     def _do(self, item: Item) -> None:
         if self._given_up or self._failure is not None:

@@ -23,7 +23,7 @@ from macvnet.engine.liveness import (
     roll_back,
 )
 from macvnet.engine.lookup import endpoint as recorded_endpoint
-from macvnet.engine.lookup import endpoints_of_owner
+from macvnet.engine.lookup import endpoints_of_owner, endpoints_of_sandbox
 from macvnet.engine.reopening import by_pid
 from macvnet.engine.requests import judge
 from macvnet.engine.reserving import Reservation
@@ -111,9 +111,12 @@ def join(
     """
     with ExitStack() as stack, Undo(ctx.note) as undo:
         stack.enter_context(ctx.sandbox_locks(seat.sandbox.cookie for seat in seats))
-        for seat in seats:
+        members = ctx.store.view(
+            lambda tx: [endpoints_of_sandbox(tx, seat.sandbox.key) for seat in seats]
+        )
+        for seat, found in zip(seats, members, strict=True):
             undo.push(f"what {seat.target.owner} had", seat.give_up)
-            seat.recorded = bool(finish_unfinished(ctx, seat.sandbox.key))
+            seat.recorded = bool(found and finish_unfinished(ctx, seat.sandbox.key))
         host = Host(ctx)
         sweep_some(ctx)
         if len(seats) > establishing.SLICE:
@@ -144,7 +147,7 @@ def refuse_host(ctx: Context, target: Target) -> None:
     """A target that is the host's own namespace would lose its network: refused."""
     if target.namespace.same_as(ctx.namespace):
         reason = "the one this command was started in"
-    elif not ctx.in_first_namespace and target.namespace.is_of(1):
+    elif not ctx.in_first_namespace and target.namespace.is_like(ctx.first_namespace):
         reason = "the host's own (that of PID 1)"
     else:
         return
@@ -176,12 +179,23 @@ def _reserve(
     Where a pool is exhausted, what dead sandboxes hold goes first.
     """
     asked: list[tuple[Seat, Reservation]] = []
-    for seat in seats:
+    owned = ctx.store.view(
+        lambda tx: [endpoints_of_owner(tx, str(seat.target.owner)) for seat in seats]
+    )
+    for seat, had in zip(seats, owned, strict=True):
         with seat.trying():
             for step in seat.steps:
                 parent = host.parent(step.network)
-                alone = not seat.recorded
-                one = reservation(ctx, host, step, seat.sandbox, seat.target, parent, alone=alone)
+                one = reservation(
+                    ctx,
+                    host,
+                    step,
+                    seat.sandbox,
+                    seat.target,
+                    parent,
+                    had,
+                    alone=not seat.recorded,
+                )
                 for old in one.stale:
                     drop_host_routes(ctx, step.network, old)
                 wanted = step.wanted
@@ -228,11 +242,13 @@ def _undo_with(ctx: Context, seat: Seat, one: Reservation) -> None:
     seat.undo.push(f"the reservation for {seat.target.owner}", unreserve)
 
 
-def _stale(ctx: Context, step: Step, sandbox: SandboxId, target: Target) -> list[Endpoint]:
+def _stale(
+    ctx: Context, step: Step, sandbox: SandboxId, owned: Sequence[Endpoint]
+) -> list[Endpoint]:
     """What the owner left in the network in earlier sandboxes: its addresses come back to it."""
     return [
         old
-        for old in endpoints_of_owner(ctx.reader, str(target.owner))
+        for old in owned
         if old.network == step.network.id
         and old.sandbox.key != sandbox.key
         and not _lives(ctx, old)
@@ -255,10 +271,13 @@ def reservation(
     sandbox: SandboxId,
     target: Target,
     parent: LinkInfo | None,
+    owned: Sequence[Endpoint],
     *,
     alone: bool = False,
 ) -> Reservation:
     """What is to be reserved for one step. ``parent`` is None where it has yet to be made.
+
+    ``owned`` are all endpoints that are recorded for the target's owner.
 
     ``alone`` as for ``Reservation``.
     """
@@ -274,7 +293,7 @@ def reservation(
         parent,
         ctx.installation,
         host.addresses,
-        _stale(ctx, step, sandbox, target),
+        _stale(ctx, step, sandbox, owned),
         alone=alone,
     )
 

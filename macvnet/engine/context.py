@@ -13,7 +13,7 @@ from functools import cached_property
 
 from macvnet import chance, keys
 from macvnet.errors import Conflict, MacvnetError, StoreError
-from macvnet.kernel.namespaces import Namespace, boot_id
+from macvnet.kernel.namespaces import Likeness, Namespace, boot_id, likeness_of
 from macvnet.settings import Settings
 from macvnet.store import Store, Transaction, open_store
 from macvnet.store.turns import LOCKS
@@ -118,7 +118,12 @@ class Context:
     @cached_property
     def in_first_namespace(self) -> bool:
         """Whether that is the one of PID 1."""
-        return self.namespace.is_of(1)
+        return self.namespace.is_like(self.first_namespace)
+
+    @cached_property
+    def first_namespace(self) -> Likeness | None:
+        """How that of PID 1 is known; looked up once, PID 1 stays where it is."""
+        return likeness_of(1)
 
     @cached_property
     def boot_id(self) -> str:

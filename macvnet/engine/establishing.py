@@ -135,9 +135,7 @@ class _Many:
             for plan in self._plans[number]:
                 what = f"the link of {plan.endpoint.owner}"
                 seat.undo.push(what, partial(_remove, seat, plan))
-        said = {
-            number: [plan.endpoint.to_json() for plan in self._plans[number]] for number in numbers
-        }
+        said = {number: [plan.endpoint for plan in self._plans[number]] for number in numbers}
         if numbers and not self._hands.give(said, meanwhile):
             for number in numbers:
                 self._left(number, False)
@@ -159,8 +157,8 @@ class _Many:
                 told.clear()
                 seat.at.netlink.tell_to(trace)
                 reserved = [
-                    (step.network, Endpoint.from_json(data))
-                    for step, data in zip(seat.steps, endpoints, strict=True)
+                    (step.network, Endpoint.from_lists(values))
+                    for step, values in zip(seat.steps, endpoints, strict=True)
                 ]
                 line.answer(number, self._made(other, seat, reserved, told))
 

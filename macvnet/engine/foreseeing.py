@@ -11,6 +11,7 @@ from macvnet.engine.context import Context
 from macvnet.engine.endpoint_link import Inside
 from macvnet.engine.joining import refuse_overlap, routes_of
 from macvnet.engine.liveness import members_of
+from macvnet.engine.lookup import endpoints_of_owner
 from macvnet.engine.seats import Connected, Host, Step
 from macvnet.errors import MacvnetError
 from macvnet.kernel import nsid
@@ -73,7 +74,8 @@ def _step(
     assert network.parent is not None
     there = parent_search.search(ctx, network)
     parent = there.link if there.made else host.parent(network)
-    _, endpoint = reservation(ctx, host, step, sandbox, at.target, parent).write(tx)
+    owned = endpoints_of_owner(tx, str(at.target.owner))
+    _, endpoint = reservation(ctx, host, step, sandbox, at.target, parent, owned).write(tx)
     present = routes_of(members, endpoint, at)
     refuse_overlap(network, endpoint, present, at)
     name = step.wanted.ifname or endpoint_link.lowest_free_name(at, names)

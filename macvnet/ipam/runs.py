@@ -122,13 +122,15 @@ class OpenRuns(Runs):
 
     def _insert(self, prefix: str, run: Interval) -> None:
         first, last = run
-        after = self._transaction.get(self._key(prefix, last + 1)) if self._fits(last + 1) else None
-        if after is not None:
-            self._transaction.delete(self._key(prefix, last + 1))
-            last = int(after, 16)
-        if first > 0:
-            before = self._covering(prefix, first - 1)
-            first = before.first if before else first
+        start = self._key(prefix, last + 1 if self._fits(last + 1) else last)
+        # No other run begins in between: one look-up finds the run after it, and the one before.
+        for key, end in self._reader.scan(prefix, start=start, limit=2, reverse=True):
+            other = _interval(key, end)
+            if other.first == last + 1:
+                self._transaction.delete(key)
+                last = other.last
+            elif first - 1 in other:
+                first, last = other.first, max(last, other.last)
         self._put(prefix, Interval(first, last))
 
     def _fits(self, value: int) -> bool:

@@ -15,10 +15,7 @@ from types import TracebackType
 
 from macvnet import sockets
 from macvnet.errors import KernelRefused, MacvnetError, NotFound, PermissionDenied
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
+from macvnet.records import NamedTuple
 
 CLONE_NEWNET = 0x40000000
 NS_GET_NSTYPE = 0xB703
@@ -72,6 +69,31 @@ def _unopened(path: str, error: OSError | ValueError) -> MacvnetError:
             if told is not None:
                 return told
     return NotFound(f"there is no network namespace {path!r}", "ip netns list; lsns -t net")
+
+
+class Likeness(NamedTuple):
+    """What tells the namespace of a process from others, without the right to look into it.
+
+    /proc/PID/ns/net needs ptrace rights, /proc/PID/net needs none; the files there
+    (``inside``) have inodes of their own in each namespace.
+    """
+
+    inside: bool
+    identity: tuple[int, int]
+
+
+def likeness_of(pid: int) -> Likeness | None:
+    """Of the namespace that a process is in; None where nothing can be seen of it."""
+    for inside, path in ((False, f"/proc/{pid}/ns/net"), (True, f"/proc/{pid}/net/dev")):
+        try:
+            return Likeness(inside, _identity(os.stat(path)))
+        except OSError:
+            continue
+    return None
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 class Namespace:
@@ -160,29 +182,19 @@ class Namespace:
         self._cookie = socket_cookie(inside)
 
     def same_as(self, other: Namespace) -> bool:
-        mine, theirs = os.fstat(self.fd), os.fstat(other.fd)
-        return (mine.st_dev, mine.st_ino) == (theirs.st_dev, theirs.st_ino)
+        return _identity(os.fstat(self.fd)) == _identity(os.fstat(other.fd))
 
-    def is_of(self, pid: int) -> bool:
-        """Whether a process is in this namespace, without the right to look into the process.
-
-        /proc/PID/ns/net needs ptrace rights, /proc/PID/net needs none; the
-        files there have inodes of their own in each namespace.
-        """
+    def is_like(self, likeness: Likeness | None) -> bool:
+        """Whether it is the namespace that this was seen of."""
+        if likeness is None:
+            return False
         try:
-            sandbox, mine = os.stat(f"/proc/{pid}/ns/net"), os.fstat(self.fd)
-        except OSError:
-            return self._has_files_of(pid)
-        return (mine.st_dev, mine.st_ino) == (sandbox.st_dev, sandbox.st_ino)
-
-    def _has_files_of(self, pid: int) -> bool:
-        try:
-            theirs = os.stat(f"/proc/{pid}/net/dev")
+            if not likeness.inside:
+                return _identity(os.fstat(self.fd)) == likeness.identity
             with entered(self):
-                mine = os.stat("/proc/thread-self/net/dev")
+                return _identity(os.stat("/proc/thread-self/net/dev")) == likeness.identity
         except OSError:
             return False
-        return (mine.st_dev, mine.st_ino) == (theirs.st_dev, theirs.st_ino)
 
     def close(self) -> None:
         if self.fd >= 0:

@@ -50,6 +50,10 @@ _SCHEMA = (
 )
 
 _NEXT_REVISION = "UPDATE kv SET revision = revision + 1 WHERE key = '' RETURNING revision"
+_CREATE = "INSERT INTO kv VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"
+_CHANGE = "UPDATE kv SET value = ?3, revision = ?4 WHERE key = ?1 AND revision = ?2"
+_DELETE = "DELETE FROM kv WHERE key = ?1 AND revision = ?2"
+_ERASE = "DELETE FROM kv WHERE key = ?1 AND key <> ''"
 _GET = "SELECT key, value, revision FROM kv WHERE key = ? AND key <> ''"
 _UPWARDS = (
     "SELECT key, value, revision FROM kv WHERE key >= ? AND key < ? AND key <> '' "
@@ -157,7 +161,22 @@ class SqliteBackend:
             return
         with self._explained():
             [(revision,)] = connection.execute(_NEXT_REVISION).fetchall()
+            new, erased, others = [], [], []
             for operation in operations:
+                key, text, expected = operation
+                if text is not None and not expected:
+                    new.append((key, text, revision))
+                elif text is None and expected == ANY:
+                    erased.append((key,))
+                else:
+                    others.append(operation)
+            # Many rows by one statement take half the time.
+            if new and connection.executemany(_CREATE, new).rowcount < len(new):
+                rows = ((key, self.get(key)) for key, _, _ in new)
+                raise StoreConflict(next(key for key, row in rows if row and row[2] != revision))
+            if erased:
+                connection.executemany(_ERASE, erased)
+            for operation in others:
                 self._apply(connection, operation, revision)
             connection.execute("COMMIT")
             if self._durable:
@@ -212,23 +231,14 @@ class SqliteBackend:
             _inherited.append(connection)
 
     def _apply(self, connection: sqlite3.Connection, operation: Operation, revision: int) -> None:
+        """A change of what is there, or a deletion of what must not be there."""
         key, text, expected = operation
-        values: tuple[object, ...]
-        if text is None and expected == ANY:
-            connection.execute("DELETE FROM kv WHERE key = ?1 AND key <> ''", (key,))
-            return
-        if text is None:
-            statement, values = "DELETE FROM kv WHERE key = ?1 AND revision = ?2", (key, expected)
+        if text is not None:
+            held = connection.execute(_CHANGE, (key, expected, text, revision)).rowcount == 1
         elif expected:
-            statement = "UPDATE kv SET value = ?3, revision = ?4 WHERE key = ?1 AND revision = ?2"
-            values = (key, expected, text, revision)
+            held = connection.execute(_DELETE, (key, expected)).rowcount == 1
         else:
-            statement = "INSERT INTO kv VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"
-            values = (key, text, revision)
-        if text is None and not expected:
             held = self.get(key) is None
-        else:
-            held = connection.execute(statement, values).rowcount == 1
         if not held:
             raise StoreConflict(key)
 

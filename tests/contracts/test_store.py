@@ -161,6 +161,14 @@ def test_a_guard_that_does_not_hold_stops_every_operation(backend: Backend) -> N
     assert backend.get("a") is None
 
 
+def test_a_conflict_names_the_key_that_is_there_among_many_that_are_not(backend: Backend) -> None:
+    backend.commit([Operation("c", "1", 0)])
+    with pytest.raises(StoreConflict) as caught:
+        backend.commit([Operation(key, "2", 0) for key in "abcde"])
+    assert caught.value.key == "c"
+    assert [backend.get(key) for key in "abde"] == [None] * 4
+
+
 def test_a_revision_never_returns(backend: Backend) -> None:
     seen = set()
     for _ in range(3):
