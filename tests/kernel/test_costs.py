@@ -52,7 +52,7 @@ ATTACH = {
 }
 DETACH = {
     "messages": 6,
-    "rows asked for": 14,
+    "rows asked for": 13,
     "scans": 6,
     "commits": 1,
     "rows written": 8,
