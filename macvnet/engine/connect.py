@@ -256,12 +256,10 @@ def _stale(
 
 
 def _lives(ctx: Context, endpoint: Endpoint) -> bool:
-    if not alive(ctx, endpoint):
-        return False
-    if reached := by_pid(endpoint):
+    if reached := by_pid(ctx, endpoint):
         reached.namespace.close()
         return True
-    return not dies(ctx, endpoint)
+    return alive(ctx, endpoint) and not dies(ctx, endpoint)
 
 
 def reservation(

@@ -95,6 +95,8 @@ class Context:
         assert not self._stateless
         if self._store is None:
             self._store = open_store(self.settings.state_dir)
+            if self._reader is not None:
+                self._store.learn(self._reader)
         if not self._checked:
             self._claim(self._store)
             self._checked = True

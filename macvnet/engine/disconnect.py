@@ -73,7 +73,7 @@ def parent_of(ctx: Context, network: Network) -> LinkInfo | None:
 
 def forget_if_there(tx: Transaction, endpoint: Endpoint) -> None:
     """Release what an endpoint holds, unless somebody else has done so."""
-    if tx.get(keys.endpoint(endpoint.id)) is not None:
+    if lookup.endpoint(tx, endpoint.id) is not None:
         forget(tx, network_of(tx, endpoint), endpoint)
 
 
@@ -205,7 +205,7 @@ def detach(
 
 def reached(ctx: Context, endpoints: Sequence[Endpoint]) -> Target | None:
     """Their sandbox, where a runtime that is silent is all that hides it."""
-    opened = (by_pid(endpoint) for endpoint in endpoints if alive(ctx, endpoint))
+    opened = (by_pid(ctx, endpoint) for endpoint in endpoints)
     return next((target for target in opened if target is not None), None)
 
 

@@ -31,6 +31,7 @@ from macvnet.engine.endpoint_link import Inside
 from macvnet.engine.forced import by_endpoint
 from macvnet.engine.liveness import drop_host_routes, finish_unfinished, network_of, roll_back
 from macvnet.engine.parts import Meanwhile, Part, in_parts, most_with_next, refuse_too_many
+from macvnet.engine.reopening import inside_by_pid
 from macvnet.engine.undo import uninterrupted
 from macvnet.errors import MacvnetError, NotFound
 from macvnet.kernel.links import LinkInfo
@@ -109,42 +110,51 @@ class _Part(Part):
         return True
 
     def _open(self, asked: Asked) -> Leaving:
+        if not isinstance(asked, str):
+            return self._recorded(asked)
         target, at, key = None, None, ""
         try:
-            target = self._resolve(asked)
+            target = runtimes.resolve(asked, self._ctx.reader)
         except MacvnetError as error:
-            if isinstance(asked, str) and not isinstance(error, UNOPENED):
+            if not isinstance(error, UNOPENED):
                 raise
             missing = error
-            target = self._reach(asked) if isinstance(asked, str) else None
+            target = self._reach(asked)
         if target is not None:
             self.opened.enter_context(target.namespace)
             # Its cookie is told by the socket that is needed anyway.
             at = self._inside(target)
-            key = SandboxId(self._ctx.boot_id, target.namespace.cookie).key
-        if not isinstance(asked, str):
-            found = [asked]
+            key = self._key(at)
+        try:
+            found = self._meant(target, key) if target else self._left(asked, missing)
+        except UNOPENED:
+            if not self._wanted.force:
+                raise
+            found = [by_endpoint(self._ctx, network, asked) for network in self._wanted.networks]
+        return Leaving(at, key, found)
+
+    def _recorded(self, endpoint: Endpoint) -> Leaving:
+        # The number costs nothing, and its runtime may be silent.
+        at = inside_by_pid(self._ctx, endpoint)
+        if at is not None:
+            self.opened.enter_context(at.target.namespace)
+            self.opened.callback(at.netlink.close)
         else:
             try:
-                found = self._meant(target, key) if target else self._left(asked, missing)
-            except UNOPENED:
-                if not self._wanted.force:
-                    raise
-                found = [
-                    by_endpoint(self._ctx, network, asked) for network in self._wanted.networks
-                ]
-        return Leaving(at, key, found)
+                target = runtimes.reopen(endpoint.owner, self._ctx.reader)
+            except MacvnetError:
+                return Leaving(None, "", [endpoint])
+            self.opened.enter_context(target.namespace)
+            at = self._inside(target)
+        return Leaving(at, self._key(at), [endpoint])
+
+    def _key(self, at: Inside) -> str:
+        return SandboxId(self._ctx.boot_id, at.target.namespace.cookie).key
 
     def _inside(self, target: Target) -> Inside:
         at = endpoint_link.inside(self._ctx, target)
         self.opened.callback(at.netlink.close)
         return at
-
-    def _resolve(self, asked: Asked) -> Target:
-        if isinstance(asked, str):
-            return runtimes.resolve(asked, self._ctx.reader)
-        # The number costs nothing, and its runtime may be silent.
-        return reached(self._ctx, [asked]) or runtimes.reopen(asked.owner, self._ctx.reader)
 
     def _reach(self, container: str) -> Target | None:
         owner = recorded_owner(self._ctx, container)

@@ -26,7 +26,7 @@ def release(ctx: Context, owner: Owner, terms: Sequence[str]) -> tuple[Change, .
     for endpoint in _recorded(ctx, owner):
         if endpoint.network not in networks:
             continue
-        if living := by_pid(endpoint):
+        if living := by_pid(ctx, endpoint):
             living.namespace.close()
             continue
         with ctx.sandbox_lock(endpoint.sandbox.cookie):

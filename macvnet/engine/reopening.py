@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from macvnet import runtimes
+from macvnet.engine import endpoint_link
 from macvnet.engine.context import Context
+from macvnet.engine.endpoint_link import Inside
 from macvnet.engine.liveness import alive, dies
 from macvnet.errors import MacvnetError, RuntimeUnavailable
 from macvnet.kernel.namespaces import Namespace
@@ -42,11 +44,11 @@ def reopened(ctx: Context, endpoint: Endpoint) -> Iterator[Reopened]:
 
 
 def _reopen(ctx: Context, endpoint: Endpoint) -> Reopened:
-    lives = alive(ctx, endpoint)
     # The number costs nothing and is proved by the cookie; a name may be somebody else's to tell.
-    reached = by_pid(endpoint) if lives else None
+    reached = by_pid(ctx, endpoint)
     if reached is not None:
         return Reopened(SAME, reached)
+    lives = alive(ctx, endpoint)
     target = _by_name(ctx, endpoint)
     if target is not None:
         same = target.namespace.cookie == endpoint.sandbox.cookie
@@ -70,15 +72,37 @@ def _by_name(ctx: Context, endpoint: Endpoint) -> Target | None:
     return None
 
 
-def by_pid(endpoint: Endpoint) -> Target | None:
+def by_pid(ctx: Context, endpoint: Endpoint) -> Target | None:
     """The sandbox by the process it was recorded with, if that is still in it."""
-    if endpoint.pid is None:
+    target = _at_number(ctx, endpoint)
+    if target is None or target.namespace.cookie == endpoint.sandbox.cookie:
+        return target
+    target.namespace.close()
+    return None
+
+
+def inside_by_pid(ctx: Context, endpoint: Endpoint) -> Inside | None:
+    """The same with a socket in it, which tells the cookie without entering it once more."""
+    target = _at_number(ctx, endpoint)
+    if target is None:
         return None
     try:
-        namespace = Namespace.of_pid(endpoint.pid)
+        at = endpoint_link.inside(ctx, target)
+    except BaseException:
+        target.namespace.close()
+        raise
+    if target.namespace.cookie == endpoint.sandbox.cookie:
+        return at
+    at.netlink.close()
+    target.namespace.close()
+    return None
+
+
+def _at_number(ctx: Context, endpoint: Endpoint) -> Target | None:
+    """Where the recorded process leads to, which may be anywhere by now."""
+    if endpoint.pid is None or endpoint.sandbox.boot_id != ctx.boot_id:
+        return None
+    try:
+        return Target(endpoint.owner, Namespace.of_pid(endpoint.pid), endpoint.pid)
     except MacvnetError:
         return None
-    if namespace.cookie != endpoint.sandbox.cookie:
-        namespace.close()
-        return None
-    return Target(endpoint.owner, namespace, endpoint.pid)

@@ -136,13 +136,16 @@ class Namespace:
     @classmethod
     def of_pid(cls, pid: int) -> Namespace:
         """Open a process's network namespace; NotFound if there is no such process."""
-        if not os.path.isdir(f"/proc/{pid}"):
+        try:
+            return cls.open(f"/proc/{pid}/ns/net")
+        except NotFound:
+            if os.path.isdir(f"/proc/{pid}"):
+                raise
             if not os.path.isdir("/proc/self"):
                 from macvnet import failures
 
-                raise failures.hidden("/proc/self")
-            raise NotFound(f"there is no process {pid}", "ps -e -o pid,comm")
-        return cls.open(f"/proc/{pid}/ns/net")
+                raise failures.hidden("/proc/self") from None
+            raise NotFound(f"there is no process {pid}", "ps -e -o pid,comm") from None
 
     @classmethod
     def current(cls) -> Namespace:

@@ -54,6 +54,10 @@ class Store:
         row = self.backend.get(key)
         return self._parsed.of(key, row.text, parse) if row else None
 
+    def learn(self, other: Store) -> None:
+        """What another store of the same state has parsed need not be parsed again."""
+        self._parsed = other._parsed
+
     def scan(
         self,
         prefix: str,
