@@ -11,8 +11,8 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
-from macvnet.engine.undo import uninterrupted
 from macvnet.errors import MacvnetError, StoreError
+from macvnet.signals import uninterrupted
 
 Item = TypeVar("Item")
 

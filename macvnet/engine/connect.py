@@ -111,12 +111,11 @@ def join(
     """
     with ExitStack() as stack, Undo(ctx.note) as undo:
         stack.enter_context(ctx.sandbox_locks(seat.sandbox.cookie for seat in seats))
-        members = ctx.store.view(
-            lambda tx: [endpoints_of_sandbox(tx, seat.sandbox.key) for seat in seats]
-        )
+        with ctx.store.viewing():
+            members = [endpoints_of_sandbox(ctx.store, seat.sandbox.key) for seat in seats]
         for seat, found in zip(seats, members, strict=True):
             undo.push(f"what {seat.target.owner} had", seat.give_up)
-            seat.recorded = bool(found and finish_unfinished(ctx, seat.sandbox.key))
+            seat.recorded = bool(finish_unfinished(ctx, seat.sandbox.key, found))
         host = Host(ctx)
         sweep_some(ctx)
         if len(seats) > establishing.SLICE:
@@ -179,9 +178,8 @@ def _reserve(
     Where a pool is exhausted, what dead sandboxes hold goes first.
     """
     asked: list[tuple[Seat, Reservation]] = []
-    owned = ctx.store.view(
-        lambda tx: [endpoints_of_owner(tx, str(seat.target.owner)) for seat in seats]
-    )
+    with ctx.store.viewing():
+        owned = [endpoints_of_owner(ctx.store, str(seat.target.owner)) for seat in seats]
     for seat, had in zip(seats, owned, strict=True):
         with seat.trying():
             for step in seat.steps:

@@ -92,8 +92,7 @@ class _Part(Part):
     def __init__(
         self, ctx: Context, asked: Sequence[Asked], begin: int, most: int, *, together: bool
     ) -> None:
-        super().__init__(len(asked), begin, most)
-        self._ctx = ctx
+        super().__init__(ctx, len(asked), begin, most)
         self._asked = asked
         self._together = together
         self._networks = _Networks(ctx)

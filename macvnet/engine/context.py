@@ -246,7 +246,7 @@ class Context:
         Locks are shared by many sandboxes; of these here nobody gets hold all the
         same: a file for each, all of them one that is locked, says so.
         """
-        from macvnet.engine.undo import uninterrupted
+        from macvnet.signals import uninterrupted
 
         wanted = sorted(set(cookies))
         marks = [self._mark(cookie) for cookie in wanted]

@@ -46,8 +46,8 @@ Sought = tuple[Endpoint, Driver, LinkInfo | None]
 class Leaving:
     """One container that is being disconnected; ``error`` is why it stays.
 
-    ``at`` is None where no name leads to it. ``here`` are the endpoints in
-    the sandbox there, with their links where these are still there;
+    ``at`` is None where no name leads to it; ``key`` is then "", else its sandbox's. ``here``
+    are the endpoints in the sandbox there, with their links where these are still there;
     ``elsewhere`` those in a sandbox that no name leads to. ``alone``: nothing
     else is in the sandbox. ``sought``: those that are here still, and what their links are.
     ``changed``: they are not what they were before it was looked again.
@@ -55,6 +55,7 @@ class Leaving:
 
     def __init__(self, at: Inside | None, key: str, endpoints: Sequence[Endpoint]) -> None:
         self.at = at
+        self.key = key
         self.here = [e for e in endpoints if at is not None and e.sandbox.key == key]
         self.elsewhere = [e for e in endpoints if e not in self.here]
         self.sought: list[Sought] = []

@@ -32,12 +32,12 @@ from macvnet.engine.forced import by_endpoint
 from macvnet.engine.liveness import drop_host_routes, finish_unfinished, network_of, roll_back
 from macvnet.engine.parts import Meanwhile, Part, in_parts, most_with_next, refuse_too_many
 from macvnet.engine.reopening import inside_by_pid
-from macvnet.engine.undo import uninterrupted
 from macvnet.errors import MacvnetError, NotFound
 from macvnet.kernel.links import LinkInfo
 from macvnet.model import Change, Endpoint, Network, SandboxId
 from macvnet.records import NamedTuple
 from macvnet.runtimes import Target
+from macvnet.signals import uninterrupted
 
 Report = Callable[[int, tuple[Change, ...] | MacvnetError], None]
 Asked = str | Endpoint
@@ -88,8 +88,7 @@ class _Part(Part):
     def __init__(
         self, ctx: Context, wanted: _Wanted, begin: int, most: int, claimed: set[str]
     ) -> None:
-        super().__init__(len(wanted.asked), begin, most)
-        self._ctx = ctx
+        super().__init__(ctx, len(wanted.asked), begin, most)
         self._wanted = wanted
         self._claimed = claimed
         self._known: dict[str, Network | None] = {each.id: each for each in wanted.networks}
@@ -221,7 +220,7 @@ class _Part(Part):
             if together:
                 for one in every:
                     with one.trying():
-                        self._see(one)
+                        self._see(one, None)
                         deleting.look(self._ctx, one)
             if not (together and _refused(every)):
                 # From the links to the record nothing may come between.
@@ -255,9 +254,9 @@ class _Part(Part):
         try:
             for begin in range(0, len(every), deleting.SLICE):
                 part = range(begin, min(begin + deleting.SLICE, len(every)))
-                for number in part:
+                for number, recorded in zip(part, self._recorded_in(every, part), strict=True):
                     with every[number].trying():
-                        self._see(every[number])
+                        self._see(every[number], recorded)
                 hands.take([number for number in part if every[number].error is None], besides)
             self._ctx.store.begin_sync()
             hands.end(besides)
@@ -265,11 +264,19 @@ class _Part(Part):
             hands.end(give_up=True)
         self._forget(hands.gone())
 
-    def _see(self, one: Leaving) -> None:
-        """See again, under the lock, what is to go."""
+    def _recorded_in(
+        self, every: Sequence[Leaving], numbers: Sequence[int]
+    ) -> list[list[Endpoint] | None]:
+        """What is recorded in their sandboxes, in one view."""
+        store, keys = self._ctx.store, [every[number].key for number in numbers]
+        with store.viewing():
+            return [lookup.endpoints_of_sandbox(store, key) if key else None for key in keys]
+
+    def _see(self, one: Leaving, found: list[Endpoint] | None) -> None:
+        """See again, under the lock, what is to go; ``found`` as for ``finish_unfinished``."""
         ctx = self._ctx
         if one.at is not None and one.here:
-            recorded = {e.id: e for e in finish_unfinished(ctx, one.here[0].sandbox.key)}
+            recorded = {e.id: e for e in finish_unfinished(ctx, one.key, found)}
             # What somebody has taken away, or moved, is no error: it was to go.
             here = [recorded[e.id] for e in one.here if e.id in recorded]
             one.alone = len(here) == len(recorded)

@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, suppress
 from typing import Any, Generic, TypeVar
 
 from macvnet import jsontext, signals, sockets
-from macvnet.engine.undo import uninterrupted
+from macvnet.signals import uninterrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -123,14 +123,17 @@ def _clear_rules(ctx: Context, endpoint: Endpoint) -> None:
         endpoint_routes.clear(ctx, endpoint)
 
 
-def finish_unfinished(ctx: Context, sandbox_key: str) -> list[Endpoint]:
+def finish_unfinished(
+    ctx: Context, sandbox_key: str, found: list[Endpoint] | None = None
+) -> list[Endpoint]:
     """Roll back what dead commands left in a sandbox. The caller holds the sandbox's lock.
 
-    Returns what is recorded there then, in the order of joining. Whoever makes an endpoint holds
-    that lock until it has joined, so one that is only reserved now was left by a
-    command that died.
+    ``found`` is what is recorded there, where that has been read under the lock. Returns what
+    is recorded there then, in the order of joining. Whoever makes an endpoint holds that lock
+    until it has joined, so one that is only reserved now was left by a command that died.
     """
-    found = endpoints_of_sandbox(ctx.store, sandbox_key)
+    if found is None:
+        found = endpoints_of_sandbox(ctx.store, sandbox_key)
     if all(endpoint.state == JOINED for endpoint in found):
         return found
     for endpoint in found:

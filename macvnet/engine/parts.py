@@ -19,6 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
 
+    from macvnet.engine.context import Context
+
 P = TypeVar("P", bound="Part")
 
 PART = 256
@@ -43,7 +45,8 @@ class Part(ABC):
     ``refused`` are those that could not be opened, by their numbers. To be closed.
     """
 
-    def __init__(self, count: int, begin: int, most: int) -> None:
+    def __init__(self, ctx: Context, count: int, begin: int, most: int) -> None:
+        self._ctx = ctx
         self.begin = self._next = begin
         self.end = min(begin + most, count)
         self.refused: dict[int, MacvnetError] = {}
@@ -57,15 +60,18 @@ class Part(ABC):
 
     def open(self) -> None:
         """Open all that are not open yet."""
+        while self.open_some():
+            pass
         while self._next < self.end:
             self._open_next()
 
     def open_some(self) -> bool:
         """Open a few of those that are found at once; False where that is no use any more."""
-        for _ in range(OPENED):
-            if self._next >= self.end or not self.is_at_once(self._next):
-                return False
-            self._open_next()
+        with self._ctx.reader.viewing():
+            for _ in range(OPENED):
+                if self._next >= self.end or not self.is_at_once(self._next):
+                    return False
+                self._open_next()
         return True
 
     def _open_next(self) -> None:

@@ -6,20 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-from macvnet import signals
 from macvnet.errors import MacvnetError, StoreError
-
-_HELD = (signals.SIGINT, signals.SIGTERM, signals.SIGHUP)
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Signals that would end the command wait until the end of the block."""
-    before = signals.pthread_sigmask(signals.SIG_BLOCK, _HELD)
-    try:
-        yield
-    finally:
-        signals.pthread_sigmask(signals.SIG_SETMASK, before)
+from macvnet.signals import uninterrupted
 
 
 @contextmanager

@@ -78,7 +78,7 @@ class Backend(Protocol):
         """Rows with low <= key < high, in order; ``high`` "" means no upper end."""
 
     def session(self, *, write: bool, durable: bool = True) -> AbstractContextManager[None]:
-        """One view of the data, until the end of the block.
+        """One view of the data, until the end of the block; inside another one, that one's.
 
         With ``write``, a kind that can lock does so here, before anything is
         read, and what is committed inside cannot conflict. A kind that cannot

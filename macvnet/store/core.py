@@ -5,15 +5,17 @@ Knows how often a change is tried; must not know a kind of store.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
 
 from macvnet.errors import MacvnetError, StoreError
+from macvnet.signals import uninterrupted
 from macvnet.store.backend import Backend, Operation, StoreConflict, bounds
 from macvnet.store.transaction import Parsed, Transaction, decoded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any, Self, TypeVar
 
     T = TypeVar("T")
@@ -148,6 +150,15 @@ class Store:
         """
         rows = source.backend.scan("", "", limit=None, reverse=False)
         self.backend.load([(row.key, row.text) for row in rows], apart_from=apart_from)
+
+    @contextmanager
+    def viewing(self) -> Iterator[None]:
+        """What is read inside the block is of one moment, and read faster.
+
+        For what is short and waits for nobody: signals wait meanwhile. It must not write.
+        """
+        with uninterrupted(), self.backend.session(write=False):
+            yield
 
     def view(self, function: Callable[[Transaction], T]) -> T:
         """Run ``function`` on one consistent view, without any lock; its writes are dropped."""

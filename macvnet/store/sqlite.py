@@ -12,6 +12,7 @@ import os
 from _thread import RLock
 from contextlib import ExitStack, contextmanager, suppress
 
+from macvnet import signals
 from macvnet.errors import StoreError
 from macvnet.store import explain, statedir, turns, walguard
 from macvnet.store.backend import (
@@ -119,7 +120,10 @@ class SqliteBackend:
                 yield
                 return
             if connection.in_transaction:
-                raise RuntimeError("a session inside a session")
+                if write:
+                    raise RuntimeError("a session inside a session")
+                yield
+                return
             with self._turn(write):
                 with self._explained():
                     if write:
@@ -136,12 +140,13 @@ class SqliteBackend:
 
     @contextmanager
     def _turn(self, write: bool) -> Iterator[None]:
+        """Whoever writes is not interrupted from here on: what is undone then has to write, too."""
         if not write:
             yield
             return
-        with ExitStack() as stack:
+        with signals.uninterrupted() as held, ExitStack() as stack:
             try:
-                stack.enter_context(turns.in_turn(self.state_dir, LOCK_SECONDS))
+                stack.enter_context(turns.in_turn(self.state_dir, LOCK_SECONDS, held))
             except TimeoutError:
                 raise explain.locked_out(self.path, LOCK_SECONDS) from None
             yield

@@ -61,6 +61,10 @@ def decoded(key: str, text: str) -> Any:
         ) from error
 
 
+def _kind(key: str) -> str:
+    return key[: key.find("/") + 1]
+
+
 class Parsed:
     """What the latest records were parsed to: many ask for the same, before a change and in it.
 
@@ -92,8 +96,8 @@ class Transaction:
         self._backend = backend
         self._read: dict[str, Row | None] = {}
         self._writes: dict[str, str | None] = {}
-        self._below: dict[str, list[str]] = {}
-        """The keys of ``_writes`` by each prefix that ends with a slash: a scan sees few."""
+        self._of_kind: dict[str, list[str]] = {}
+        """The keys of ``_writes`` by their first parts: a scan looks at few."""
         self._fresh: set[str] = set()
         self._parsed = parsed or Parsed()
 
@@ -125,7 +129,7 @@ class Transaction:
         low, high = bounds(prefix, start, reverse)
         own = {
             key: self._writes[key]
-            for key in (self._below.get(prefix, ()) if prefix.endswith("/") else self._writes)
+            for key in (self._of_kind.get(_kind(prefix), ()) if "/" in prefix else self._writes)
             if low <= key and (not high or key < high)
         }
         # Every own write can hide one stored row at most.
@@ -175,9 +179,7 @@ class Transaction:
 
     def _write(self, key: str, text: str | None) -> None:
         if key not in self._writes:
-            end = 0
-            while end := key.find("/", end) + 1:
-                self._below.setdefault(key[:end], []).append(key)
+            self._of_kind.setdefault(_kind(key), []).append(key)
         self._writes[key] = text
 
     def _is_fresh(self, key: str) -> bool:
@@ -190,7 +192,7 @@ class Transaction:
         try:
             yield
         except BaseException:
-            self._writes, self._below = {}, {}
+            self._writes, self._of_kind = {}, {}
             for key, text in before.items():
                 self._write(key, text)
             raise

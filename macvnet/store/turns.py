@@ -23,12 +23,12 @@ LOCKS = "locks"
 
 
 @contextmanager
-def in_turn(state_dir: str, seconds: float) -> Iterator[None]:
+def in_turn(state_dir: str, seconds: float, held: signals.Uninterrupted) -> Iterator[None]:
     """Writers queue here before they ask SQLite for its lock, so that nobody is passed over.
 
     SQLite's own waiting is trying again after a sleep: whoever comes at the
     right moment goes first, and among many one can wait for seconds.
-    TimeoutError after ``seconds``.
+    TimeoutError after ``seconds``. ``held`` is the block that this is in.
     """
     folder = os.path.join(state_dir, LOCKS)
     try:
@@ -44,13 +44,13 @@ def in_turn(state_dir: str, seconds: float) -> Iterator[None]:
         yield
         return
     try:
-        _queue(descriptor, seconds)
+        _queue(descriptor, seconds, held)
         yield
     finally:
         os.close(descriptor)
 
 
-def _queue(descriptor: int, seconds: float) -> None:
+def _queue(descriptor: int, seconds: float, held: signals.Uninterrupted) -> None:
     """The kernel serves those who wait in order; an alarm ends a wait that is too long."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -69,7 +69,8 @@ def _queue(descriptor: int, seconds: float) -> None:
     before = signals.signal(signals.SIGALRM, too_long)
     signals.setitimer(signals.ITIMER_REAL, seconds)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with held.waiting():
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
     finally:
         signals.setitimer(signals.ITIMER_REAL, 0)
         signals.signal(signals.SIGALRM, before)

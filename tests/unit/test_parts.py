@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from contextlib import closing
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from macvnet.engine.parts import OPENED, Part, in_parts
 from macvnet.errors import Conflict, StoreError
+from macvnet.store import Store
+from macvnet.store.memory import MemoryBackend
 
 MOST = 20
 
@@ -16,7 +20,8 @@ class Numbers(Part):
     """What has been opened, and closed, of a list of words."""
 
     def __init__(self, words: list[str], log: list[str], begin: int = 0) -> None:
-        super().__init__(len(words), begin, MOST)
+        ctx: Any = SimpleNamespace(reader=Store(MemoryBackend()))
+        super().__init__(ctx, len(words), begin, MOST)
         self._words = words
         self._log = log
 
