@@ -258,7 +258,8 @@ class _Part(Part):
                     with every[number].trying():
                         self._see(every[number], recorded)
                 hands.take([number for number in part if every[number].error is None], besides)
-            self._ctx.store.begin_sync()
+            if len(every) >= deleting.FEW:
+                self._ctx.store.begin_sync()
             hands.end(besides)
         finally:
             hands.end(give_up=True)

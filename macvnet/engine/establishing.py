@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 SLICE, SMALLEST = 32, 8
 """Seats whose addresses are chosen at once, while the links of those before are made."""
 
+MANY = 64
+"""Seats whose reservations are long enough for the disk to begin with them before the end."""
+
 Reserved = Sequence[tuple[Network, Endpoint]]
 
 
@@ -89,8 +92,9 @@ def establish_many(
                 with seat.trying():
                     establish_seat(ctx, host, seat, reserved)
             begin = end
-        # Of what is on its way now, little is left when it is to be durable.
-        ctx.store.begin_sync()
+        if len(seats) >= MANY:
+            # Of what is on its way now, little is left when it is to be durable.
+            ctx.store.begin_sync()
         many.end(meanwhile)
     finally:
         # Nobody must be at work when what there is is undone.
