@@ -18,6 +18,7 @@ SOURCES = (
     *("pyproject.toml", "README.md", "LICENSE", "macvnet", "man", "completions"),
     "release/scripts",
 )
+ALONE = ["--no-deps", "--no-index", "--quiet"]
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
 
 BARE = '''"""A click program with one command."""
@@ -65,12 +66,18 @@ class Installation:
         )
         self._packages = Path(found.stdout.strip())
         self.versions: dict[str, str] = {}
+        building = self._build(folder / "source")
         for name in _needed("macvnet"):
             self._copy(distribution(name))
-        self._install(folder / "source")
+        self._compile()
+        self._install(building, folder)
         self.bare = self._program("bare", BARE)
         self.sized = self._program("sized", SIZED_HEAD + "".join(_commands()))
-        compileall.compile_dir(str(self._packages), quiet=1, workers=1)
+        self._compile()
+
+    def _compile(self) -> None:
+        """What has not been compiled yet, on all processors."""
+        compileall.compile_dir(str(self._packages), quiet=1, workers=0)
 
     def _copy(self, found: Distribution) -> None:
         self.versions[found.metadata["Name"]] = found.version
@@ -81,7 +88,8 @@ class Installation:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(str(file.locate()), target)
 
-    def _install(self, source: Path) -> None:
+    def _build(self, source: Path) -> subprocess.Popen[str]:
+        """Begin to build the wheel."""
         source.mkdir()
         for name in SOURCES:
             path = ROOT / name
@@ -89,12 +97,14 @@ class Installation:
                 shutil.copytree(path, source / name, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(path, source / name)
-        alone = ["--no-deps", "--no-index", "--quiet"]
-        folder = str(source.parent)
-        self._run([*PIP, "wheel", *alone, "--no-build-isolation", "-w", folder, str(source)])
-        [wheel] = source.parent.glob("*.whl")
-        into = [*PIP, "--python", self.python, "install", *alone, "--root-user-action=ignore"]
-        self._run([*into, str(wheel)])
+        argv = [*PIP, "wheel", *ALONE, "--no-build-isolation", "-w", str(source.parent)]
+        return self._started([*argv, str(source)])
+
+    def _install(self, building: subprocess.Popen[str], folder: Path) -> None:
+        self._ended(building)
+        [wheel] = folder.glob("*.whl")
+        into = [*PIP, "--python", self.python, "install", *ALONE, "--root-user-action=ignore"]
+        self._run([*into, "--no-compile", str(wheel)])
 
     def _program(self, name: str, text: str) -> str:
         module = f"bench_{name}"
@@ -104,11 +114,24 @@ class Installation:
         script.chmod(0o755)
         return str(script)
 
+    def _run(self, argv: list[str]) -> None:
+        self._ended(self._started(argv))
+
     @staticmethod
-    def _run(argv: list[str]) -> None:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(argv)}\n{done.stdout}{done.stderr}")
+    def _started(argv: list[str]) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    @staticmethod
+    def _ended(process: subprocess.Popen[str]) -> None:
+        told, _ = process.communicate()
+        if process.returncode:
+            raise RuntimeError(f"{' '.join(map(str, process.args))}\n{told}")  # type: ignore[arg-type]
 
 
 def _needed(name: str) -> list[str]:

@@ -22,7 +22,7 @@ ROUNDS = {10: 7, 100: 5, 1000: 3}
 QUICK_ROUNDS = 1
 SAMPLE, QUICK_SAMPLE = 50, 10
 THREADS = 128
-PAUSE_SECONDS = 1.0
+PAUSE_SECONDS, QUICK_PAUSE_SECONDS = 1.0, 0.2
 BATCH = "connect --batch, disconnect --batch"
 MANY_PIDS = "attach --network NET PID..., disconnect --all"
 C_FLOOR, PYTHON_FLOOR = "floor (C)", "floor (Python)"
@@ -49,21 +49,24 @@ def part(site: Site, quick: bool) -> dict[str, Any]:
             sample = min(size, QUICK_SAMPLE if quick else SAMPLE)
             with contextlib.ExitStack() as stack:
                 ways = _Ways(site, samples, crowd, size, sample, stack).all()
-                measured[str(size)] = _measure(ways, size, rounds, samples)
+                pause = QUICK_PAUSE_SECONDS if quick else PAUSE_SECONDS
+                measured[str(size)] = _measure(ways, size, rounds, samples, pause)
     return {
         "sizes": measured,
         "threads": THREADS,
     }
 
 
-def _measure(ways: dict[str, Way], size: int, rounds: int, samples: Samples) -> dict[str, Any]:
+def _measure(
+    ways: dict[str, Way], size: int, rounds: int, samples: Samples, pause: float
+) -> dict[str, Any]:
     taken: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
             taken[name][0].append(way.attach(f"{size} {name} attach") / way.endpoints * 1e3)
             taken[name][1].append(way.detach(f"{size} {name} detach") / way.endpoints * 1e3)
             # Those who announce look after each endpoint once more, some in each second.
-            samples.settle(PAUSE_SECONDS)
+            samples.settle(pause)
 
     def cpu(name: str, side: str) -> float:
         each = samples.cpu(f"{size} {name} {side}") / rounds / ways[name].endpoints
