@@ -9,8 +9,6 @@ reads the text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from macvnet.errors import InvalidRequest, UsageError
 from macvnet.model import EndpointRequest
 from macvnet.records import NamedTuple
@@ -19,6 +17,7 @@ from macvnet.words import boolean, integer, split_list
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
 KEY = "macvnet.network"

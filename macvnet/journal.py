@@ -12,7 +12,6 @@ import fcntl
 import os
 import stat
 import time
-from collections.abc import Sequence
 
 from macvnet import jsontext
 from macvnet.errors import PermissionDenied, StoreError
@@ -21,6 +20,7 @@ from macvnet.text import printable, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 CURRENT = "commands.log"
@@ -156,7 +156,7 @@ def _login() -> str:
     The name service may ask the network, which a command must not wait for.
     """
     try:
-        with open("/proc/self/loginuid", encoding="ascii") as file:
+        with open("/proc/self/loginuid", encoding="utf-8") as file:
             number = file.read(16).strip()
         with open("/etc/passwd", encoding="utf-8", errors="replace") as file:
             for line in file:

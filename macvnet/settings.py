@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
 
 from macvnet import option_keys
 from macvnet.addresses import WIDTH, Address, Subnet
@@ -18,6 +17,7 @@ from macvnet.text import nearest, printable, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
 ENV_STATE_DIR = "MACVNET_STATE_DIR"

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from types import FrameType
 
 from macvnet import signals
 from macvnet.cli.invocation import Invocation, OutputClosed, flush
 from macvnet.errors import Interrupted, MacvnetError, UsageError
 from macvnet.text import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import FrameType
+    from typing import NoReturn
 
 BROKEN_PIPE = 128 + signals.SIGPIPE
 
@@ -48,6 +52,20 @@ def guarded(invocation: Invocation, work: Callable[[], int]) -> int:
         # The interpreter flushes once more when it ends, and would complain of its own.
         _silence_stdout()
     return status or last
+
+
+def end(status: int) -> NoReturn:
+    """The last step of a process: tell all that is to be told, leave what waits for it, and go."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            # What could be told of it has been told.
+            continue
+    detached = sys.modules.get("macvnet.kernel.detached")
+    if detached is not None:
+        detached.leave_waiting()
+    os._exit(status)
 
 
 def record(invocation: Invocation, arguments: Sequence[str], status: int) -> None:

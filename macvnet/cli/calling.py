@@ -9,10 +9,13 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Sequence
 
 from macvnet.cli import boundary, short
 from macvnet.cli.invocation import Invocation
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 COMPLETE = "__complete"
 """What a completion script calls; no command, and in no help."""
@@ -59,4 +62,4 @@ def main() -> int:
         shells.complete(sys.argv[2:])
     standard_streams()
     boundary.listen()
-    return run(sys.argv[1:])
+    return run(sys.argv[1:], Invocation(last=True))

@@ -8,21 +8,13 @@ tenth of a call.
 from __future__ import annotations
 
 import gc
-import os
-import sys
 
 gc.disable()
 
 
 def main() -> None:
     """Entry point of the executable."""
+    from macvnet.cli import boundary
     from macvnet.cli.calling import main as command_line
 
-    status = command_line()
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            # What could be told of it has been told.
-            continue
-    os._exit(status)
+    boundary.end(command_line())

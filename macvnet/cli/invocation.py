@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
 
 from macvnet.errors import KernelRefused, MacvnetError
 from macvnet.text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     Opener = Callable[..., Any]
@@ -69,9 +69,11 @@ class Invocation:
     ``opener`` stands in for the engine in tests: called as Engine is.
     ``began`` (time.monotonic()) is set when a command starts that changes
     something; ``errors`` and ``operations`` are what the log says of it.
+    ``last``: the process ends with this call, by ``boundary.end``.
     """
 
-    def __init__(self, opener: Opener | None = None) -> None:
+    def __init__(self, opener: Opener | None = None, *, last: bool = False) -> None:
+        self.last = last
         self.given: dict[str, Any] = {}
         self.began: float | None = None
         self.errors: list[str] = []
@@ -102,6 +104,14 @@ class Invocation:
     def begin(self) -> None:
         """A command begins that changes something: it will be in the log."""
         self.began = time.monotonic()
+
+    def begin_short(self) -> None:
+        """The same for one that waits for nobody: what it leaves to a process waits for its end."""
+        self.begin()
+        if self.last:
+            from macvnet.kernel import detached
+
+            detached.wait_for_end()
 
     def out(self, line: str = "") -> None:
         """One line of results. The caller makes foreign text printable."""

@@ -10,13 +10,16 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Sequence
 
 from macvnet.annotations import ANNOTATION, KEY, parts, wanted
 from macvnet.cli import boundary, syntax
 from macvnet.cli.invocation import Invocation
 from macvnet.errors import InvalidRequest, UsageError
 from macvnet.text import quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 gc.disable()
 
@@ -109,7 +112,7 @@ def _serve(called: Invocation, root: str, command: list[str]) -> int:
     texts = parts(told.annotations[KEY]) if connecting else [term for term, _ in asked]
     command += "attach" if connecting else "detach", *(f"--network={text}" for text in texts)
     command.append(str(owner))
-    called.begin()
+    called.begin_short()
     if connecting:
         target = oci.open_target(told, owner)
         with target.namespace, called.engine() as engine:
@@ -128,6 +131,4 @@ def main() -> None:
 
     standard_streams()
     boundary.listen()
-    status = run(sys.argv[1:])
-    sys.stderr.flush()
-    os._exit(status)
+    boundary.end(run(sys.argv[1:], Invocation(last=True)))

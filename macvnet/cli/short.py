@@ -9,8 +9,6 @@ is for tests/properties/test_short.py to show.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from macvnet.cli import syntax
 from macvnet.cli.invocation import Invocation
 from macvnet.errors import UsageError
@@ -18,6 +16,7 @@ from macvnet.records import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
 TEXT, NUMBER, LIST, REPEATED, BOOLEAN = "text", "number", "list", "repeated", "boolean"
@@ -118,7 +117,7 @@ def carry_out(invocation: Invocation, call: Call) -> int:
 
     invocation.given.update(call.shared)
     if not call.parameters["dry_run"]:
-        invocation.begin()
+        invocation.begin_short()
     status: int = getattr(acts, call.command)(invocation, **call.parameters)
     return status
 

@@ -6,14 +6,16 @@ there are. Source: github.com/spf13/pflag, flag.go and string_slice.go.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from macvnet.errors import UsageError
 from macvnet.records import NamedTuple
 from macvnet.text import nearest, quoted
 from macvnet.words import boolean as boolean
 from macvnet.words import integer as integer
 from macvnet.words import split_list as split_list
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 VALUE = "value"
 BOOLEAN = "boolean"

@@ -6,8 +6,6 @@ not know click, whose options for them are in ``endpoint_flags``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from macvnet.annotations import FLAG, network
 from macvnet.errors import InvalidRequest
 from macvnet.model import EndpointRequest
@@ -15,6 +13,7 @@ from macvnet.text import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from macvnet.engine import Engine

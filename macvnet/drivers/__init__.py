@@ -7,13 +7,15 @@ engine asks the row and never for the driver's name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from macvnet.errors import InvalidRequest
 from macvnet.loading import module
 from macvnet.model import LinkOptions, LinkPlan
 from macvnet.records import Protocol
 from macvnet.text import nearest, quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Driver(Protocol):

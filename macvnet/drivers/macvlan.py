@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from macvnet.drivers.options import TRUE_FALSE, Reader, boolean, choice
 from macvnet.drivers.options import WORDS as COMMON_WORDS
 from macvnet.drivers.options import parse as parse_options
 from macvnet.drivers.options import words as unparse
 from macvnet.model import LinkOptions, LinkPlan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NAME = "macvlan"
 DUMMY_PREFIX = "dm-"

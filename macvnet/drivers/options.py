@@ -5,7 +5,7 @@ Source of the com.docker.network.* keys and their limits: Docker 29.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from _collections_abc import Callable, Mapping
 
 from macvnet.errors import InvalidRequest
 from macvnet.model import AUTO, NO_IPV6, OFF, ON, SLAAC, STATIC, LinkOptions

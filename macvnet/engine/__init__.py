@@ -6,8 +6,7 @@ between is here, as recipes over the modules below.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from types import TracebackType
+from _collections_abc import Callable, Sequence
 
 from macvnet import keys
 from macvnet.engine import lookup
@@ -18,6 +17,7 @@ from macvnet.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import TracebackType
     from typing import Any
 
     from macvnet.declared import Declaration

@@ -8,11 +8,10 @@ death was first seen, and never less than until ``restore`` has run in this boot
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
-from functools import partial
 
 from macvnet import chance, keys
 from macvnet.addresses import Address
+from macvnet.blocks import partial
 from macvnet.engine import lookup
 from macvnet.engine.context import Context
 from macvnet.engine.liveness import alive, network_of, roll_back
@@ -20,6 +19,10 @@ from macvnet.ipam.segment import lease_holder
 from macvnet.kernel import nsid
 from macvnet.model import Change, Endpoint, Network
 from macvnet.store import Transaction
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
 
 SAMPLE = 32
 """How many endpoints of bare PIDs a connect looks at: so few that it costs next to nothing."""

@@ -6,10 +6,7 @@ is done once for all of them; ``connecting_many`` cuts a long list into such par
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack, closing, nullcontext
-from functools import partial
-
+from macvnet.blocks import ExitStack, closing, nullcontext, partial
 from macvnet.drivers import driver
 from macvnet.engine import establishing
 from macvnet.engine.collecting import make_way, reclaim, sweep_some
@@ -39,6 +36,8 @@ from macvnet.store import Transaction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from macvnet.engine.parts import Meanwhile
 
 

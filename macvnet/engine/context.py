@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from functools import cached_property
 
 from macvnet import chance, keys
+from macvnet.blocks import ExitStack, cached_property, contextmanager, suppress
 from macvnet.errors import Conflict, MacvnetError, StoreError
 from macvnet.kernel.namespaces import Likeness, Namespace, boot_id, likeness_of
 from macvnet.settings import Settings
@@ -21,6 +19,7 @@ from macvnet.text import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from macvnet.kernel.rtnetlink import Rtnetlink
@@ -315,7 +314,7 @@ def holder(status: os.stat_result) -> str:
     """`` (PID N)`` of the process that holds a lock on a file, or "" (proc(5), /proc/locks)."""
     device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     try:
-        with open("/proc/locks", encoding="ascii") as file:
+        with open("/proc/locks", encoding="utf-8") as file:
             for line in file:
                 words = line.split()
                 if "->" not in words and device in words:

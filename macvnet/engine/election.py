@@ -8,7 +8,6 @@ ours that has a metric of its own may stand beside it.
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
 
 from macvnet.addresses import IPV4, IPV6
 from macvnet.drivers import driver
@@ -19,6 +18,10 @@ from macvnet.kernel.addressing import ROUTE_PROTOCOL, RouteInfo
 from macvnet.kernel.rtnetlink import NetlinkError
 from macvnet.model import Endpoint, Network
 from macvnet.records import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def candidate(network: Network, endpoint: Endpoint, family: int) -> RouteInfo | None:

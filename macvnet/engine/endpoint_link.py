@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Container
 
 from macvnet import chance
 from macvnet.drivers import Driver
@@ -21,6 +20,10 @@ from macvnet.kernel.rtnetlink import NetlinkError, Rtnetlink
 from macvnet.model import NO_IPV6, NULL, SLAAC, Assigned, Endpoint, Network
 from macvnet.records import NamedTuple
 from macvnet.runtimes import Target
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 MAC_RELEASE_SECONDS = 2.0
 """How long a MAC of a namespace that died may stay taken (measured: 20 ms, more under load)."""

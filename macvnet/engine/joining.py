@@ -5,8 +5,6 @@ The same for one that is new and for one that comes back after a reboot.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from macvnet import keys
 from macvnet.addresses import WIDTH
 from macvnet.drivers import Driver
@@ -23,6 +21,10 @@ from macvnet.kernel.links import LinkInfo
 from macvnet.model import AUTO, JOINED, OFF, PLAIN, Endpoint, LinkOptions, Network, Parent
 from macvnet.records import NamedTuple
 from macvnet.store import Transaction
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 UNREAL_KINDS = ("veth", "dummy", "macvlan", "macvtap", "ipvlan", "ipvtap", "tun", "vxlan", "ifb")
 """Kinds of links that lead no further than this machine, or through something else of its."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from macvnet import runtimes
+from macvnet.blocks import contextmanager
 from macvnet.engine import endpoint_link
 from macvnet.engine.context import Context
 from macvnet.engine.endpoint_link import Inside
@@ -15,6 +13,10 @@ from macvnet.kernel.namespaces import Namespace
 from macvnet.model import Endpoint
 from macvnet.records import NamedTuple
 from macvnet.runtimes import Target
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SAME, RETURNED, DEAD, UNREACHABLE = "same", "returned", "dead", "unreachable"
 

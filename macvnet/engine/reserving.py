@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
 
 from macvnet import chance, keys
 from macvnet.addresses import IPV4, IPV6, Address
@@ -23,6 +22,8 @@ from macvnet.store import KeyTaken, Transaction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from macvnet.kept import Kept
 
 MAC_ATTEMPTS = 16

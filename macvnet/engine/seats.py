@@ -5,9 +5,6 @@ What several of them have in common is the ``Host``'s, looked up once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-
 from macvnet.drivers import Driver
 from macvnet.engine import endpoint_link, parent_search
 from macvnet.engine.context import Context
@@ -20,6 +17,11 @@ from macvnet.kernel.links import LinkInfo
 from macvnet.model import Change, Endpoint, Network, SandboxId
 from macvnet.records import NamedTuple
 from macvnet.runtimes import Target
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
 
 class Connected(NamedTuple):

@@ -7,7 +7,7 @@ texts, or what an endpoint is beyond its id.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from _collections_abc import Callable, Container, Sequence
 
 from macvnet import keys
 from macvnet.addresses import Address, Interval, Subnet

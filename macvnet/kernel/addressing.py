@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 
 from macvnet import sockets
 from macvnet.addresses import IPV4, IPV6, WIDTH, Address
@@ -24,6 +23,7 @@ from macvnet.records import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 ROUTE_PROTOCOL = 109

@@ -17,7 +17,6 @@ import fcntl
 import os
 import struct
 import time
-from collections.abc import Callable, Iterable, Sequence
 
 from macvnet import sockets
 from macvnet.addresses import IPV4, Address
@@ -27,6 +26,10 @@ from macvnet.kernel.frames import Due, gratuitous_arp, mac_bytes, paced, unsolic
 from macvnet.kernel.namespaces import Namespace, entered, socket_cookie
 from macvnet.kernel.rtnetlink import SIOCGIFNAME
 from macvnet.records import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
 
 PROCESS_NAME = "macvnet-arp"
 """What ps shows of the process that sends the later frames."""
@@ -210,18 +213,24 @@ def _leave(sender: _Sender, frames: list[Due], began: float) -> None:
     period, 10 ms and more), so that is left to it too: once ours are closed,
     its own are the last ones, and the pipe tells when.
     """
-    told, tell = os.pipe2(os.O_CLOEXEC)
     used = [opened.fileno() for opened in sender.used]
 
     def work() -> int:
-        os.read(told, 1)
-        os.close(told)
         sender.close()
         _pace(sender, frames, began)
         return 0
 
+    if detached.at_end(work, keep=used, name=PROCESS_NAME):
+        return
+    told, tell = os.pipe2(os.O_CLOEXEC)
+
+    def work_alone() -> int:
+        os.read(told, 1)
+        os.close(told)
+        return work()
+
     try:
-        detached.leave(work, keep=(told, *used), name=PROCESS_NAME)
+        detached.leave(work_alone, keep=(told, *used), name=PROCESS_NAME)
     finally:
         os.close(told)
         sender.close()

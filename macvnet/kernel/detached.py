@@ -7,11 +7,16 @@ files, directory, signal handlers, session. Must not know the work.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
 
 from macvnet import signals
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
 _left: list[int] = []
+_waiting: list[tuple[Callable[[], int], tuple[int, ...], str]] | None = None
+"""What is left when this process ends; None where it is left at once."""
 _DEFAULT = (signals.SIGINT, signals.SIGTERM, signals.SIGHUP, signals.SIGQUIT, signals.SIGCHLD)
 
 
@@ -37,6 +42,34 @@ def leave(work: Callable[[], int], *, keep: Collection[int], name: str) -> int:
         signals.pthread_sigmask(signals.SIG_SETMASK, blocked)
     _left.append(child)
     return child
+
+
+def wait_for_end() -> None:
+    """This process ends soon, by ``leave_waiting``: until then ``at_end`` keeps what it is given.
+
+    After a fork each page that is written to is copied first, which makes all that follows slow.
+    """
+    global _waiting
+    _waiting = []
+
+
+def at_end(work: Callable[[], int], *, keep: Collection[int], name: str) -> bool:
+    """As ``leave``, but when this process ends; False where nothing waits for that."""
+    if _waiting is None:
+        return False
+    _waiting.append((work, tuple(keep), name))
+    return True
+
+
+def leave_waiting() -> None:
+    """Leave what waits; the last thing that this process does. Never raises."""
+    signals.pthread_sigmask(signals.SIG_BLOCK, signals.valid_signals())
+    for work, keep, name in _waiting or ():
+        try:
+            leave(work, keep=keep, name=name)
+        except OSError:
+            # No process more can be had.
+            continue
 
 
 def ended(child: int) -> int | None:
@@ -69,7 +102,7 @@ def _let_go(keep: frozenset[int], name: str) -> None:
         if fd not in keep:
             os.open(os.devnull, os.O_RDWR)
     os.chdir("/")
-    with open("/proc/self/comm", "w", encoding="ascii") as comm:
+    with open("/proc/self/comm", "w", encoding="utf-8") as comm:
         comm.write(name)
     for number in _DEFAULT:
         signals.signal(number, signals.SIG_DFL)

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Iterable
 
 from macvnet.addresses import IPV4, IPV6, WIDTH, Address, Subnet
 from macvnet.records import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 BROADCAST = b"\xff" * 6
 ALL_NODES_MAC = bytes.fromhex("333300000001")

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Callable, Iterator, Mapping
 
 from macvnet.addresses import Address
 from macvnet.kernel.constants import NAME_MAX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
 HEADER = 16

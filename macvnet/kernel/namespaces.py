@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import TracebackType
 
 from macvnet import sockets
+from macvnet.blocks import contextmanager
 from macvnet.errors import KernelRefused, MacvnetError, NotFound, PermissionDenied
 from macvnet.records import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
 
 CLONE_NEWNET = 0x40000000
 NS_GET_NSTYPE = 0xB703
@@ -246,5 +249,5 @@ def entered(namespace: Namespace) -> Iterator[None]:
 
 def boot_id() -> str:
     """The kernel's random id of this boot."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+    with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
         return file.read().strip()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Sequence
 
 from macvnet import chance
 from macvnet.errors import KernelRefused
@@ -31,6 +30,7 @@ from macvnet.text import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 NETNSA_NSID = 1

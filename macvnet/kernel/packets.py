@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
-from collections.abc import Collection
 
 from macvnet import sockets
 from macvnet.kernel.frames import (
@@ -22,7 +21,7 @@ from macvnet.kernel.frames import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Collection
 
 ETH_P_ALL = 3
 SOL_PACKET = 263

@@ -10,8 +10,6 @@ import errno
 import fcntl
 import struct
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import TracebackType
 
 from macvnet import sockets
 from macvnet.errors import ADVICE, KernelRefused, PermissionDenied, meant
@@ -23,6 +21,8 @@ from macvnet.records import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import TracebackType
     from typing import Any
 
 RTM_BASE = 16

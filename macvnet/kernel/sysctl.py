@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
 
 from macvnet.errors import KernelRefused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def _path(family: str, ifname: str, key: str) -> str:
@@ -21,7 +24,7 @@ def _path(family: str, ifname: str, key: str) -> str:
 def read(family: str, ifname: str, key: str) -> str | None:
     """The value of net.FAMILY.conf.IFNAME.KEY, or None where the kernel has no such key."""
     try:
-        with open(_path(family, ifname, key), encoding="ascii") as file:
+        with open(_path(family, ifname, key), encoding="utf-8") as file:
             return file.read().strip()
     except OSError:
         return None

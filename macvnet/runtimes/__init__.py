@@ -8,7 +8,7 @@ spelling, is the identity.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from _collections_abc import Iterable, Iterator, Mapping
 
 from macvnet.errors import Conflict, NotFound, RuntimeUnavailable
 from macvnet.kernel.namespaces import Namespace

@@ -105,7 +105,7 @@ def open_target(told: Told, owner: Owner) -> Target:
 def refuse_user_namespace() -> None:
     """Conflict where the hook is in the user namespace of a user who is not root (rootless)."""
     try:
-        with open("/proc/self/uid_map", encoding="ascii") as file:
+        with open("/proc/self/uid_map", encoding="utf-8") as file:
             if file.read().split() == ["0", "0", "4294967295"]:
                 return
         if os.readlink("/proc/self/ns/user") == os.readlink("/proc/1/ns/user"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 
 from macvnet.errors import Conflict, InvalidRequest
 from macvnet.kernel.namespaces import Namespace
@@ -12,6 +11,10 @@ from macvnet.model import Endpoint, Owner
 from macvnet.runtimes import Listed, Target
 from macvnet.store import Reader, Store
 from macvnet.text import quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NAME = "pid"
 ISOLATED = "unshare --net COMMAND, or macvnet run -- COMMAND"

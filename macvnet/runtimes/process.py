@@ -8,12 +8,15 @@ prove that a process is a container's on this machine; must not know a runtime.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from types import TracebackType
 
 from macvnet.errors import MacvnetError, NotFound
 from macvnet.kernel.namespaces import Namespace
 from macvnet.model import Endpoint
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
 
 
 class Process:

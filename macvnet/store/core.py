@@ -5,9 +5,7 @@ Knows how often a change is tried; must not know a kind of store.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from functools import partial
-
+from macvnet.blocks import contextmanager, partial
 from macvnet.errors import MacvnetError, StoreError
 from macvnet.signals import uninterrupted
 from macvnet.store.backend import Backend, Operation, StoreConflict, bounds

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 from _thread import RLock
-from contextlib import ExitStack, contextmanager, suppress
 
 from macvnet import signals
+from macvnet.blocks import ExitStack, contextmanager, suppress
 from macvnet.errors import StoreError
 from macvnet.store import explain, statedir, turns, walguard
 from macvnet.store.backend import (

@@ -8,8 +8,8 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from contextlib import contextmanager, suppress
 
+from macvnet.blocks import contextmanager, suppress
 from macvnet.errors import MacvnetError, PermissionDenied, StoreError
 from macvnet.text import quoted
 

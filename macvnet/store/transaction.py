@@ -10,9 +10,8 @@ depends on absence reads that key, or a record that every such addition changes.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-
 from macvnet import jsontext
+from macvnet.blocks import contextmanager
 from macvnet.errors import StoreError
 from macvnet.records import Protocol
 from macvnet.store.backend import ANY, Backend, Guard, KeyTaken, Operation, Row, bounds

@@ -9,9 +9,9 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from contextlib import contextmanager, suppress
 
 from macvnet import signals
+from macvnet.blocks import contextmanager, suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import fcntl
 import os
 import struct
 from _thread import allocate_lock
-from contextlib import suppress
 
+from macvnet.blocks import suppress
 from macvnet.records import NamedTuple
 
 _SHARED_FIRST = 0x40000002
