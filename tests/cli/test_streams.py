@@ -32,7 +32,7 @@ class Slow(FakeEngine):
                 sys.stderr.write("undone\\n")
         return [network(f"n{i}", i % 255) for i in range(int(os.environ.get("MANY", "1")))]
 
-calling.Invocation = lambda: Invocation(Slow(network("lan", 1)))
+calling.Invocation = lambda **named: Invocation(Slow(network("lan", 1)), **named)
 sys.exit(calling.main())
 """
 
