@@ -17,7 +17,7 @@ from tests.bench.netlink import Replay
 from tests.bench.peers import Cni, Floor, Netavark, Pair, Peer, try_once
 from tests.bench.site import CROWD, Crowd, Site, text_file
 
-SIZES, QUICK_SIZES = (10, 100, 1000), (10, 50)
+SIZES, QUICK_SIZES = (10, 100, 1000), (50,)
 ROUNDS = {10: 7, 100: 5, 1000: 3}
 QUICK_ROUNDS = 1
 SAMPLE, QUICK_SAMPLE = 50, 10
