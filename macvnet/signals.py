@@ -45,8 +45,3 @@ class _Waiting:
 
     def __exit__(self, *exception: object) -> None:
         _signal.pthread_sigmask(_signal.SIG_BLOCK, Uninterrupted.HELD)
-
-
-def uninterrupted() -> Uninterrupted:
-    """The block, to be entered."""
-    return Uninterrupted()

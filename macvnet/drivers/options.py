@@ -5,8 +5,7 @@ Source of the com.docker.network.* keys and their limits: Docker 29.
 
 from __future__ import annotations
 
-from _collections_abc import Callable, Mapping
-
+from macvnet.blocks import Callable, Mapping
 from macvnet.errors import InvalidRequest
 from macvnet.model import AUTO, NO_IPV6, OFF, ON, SLAAC, STATIC, LinkOptions
 from macvnet.option_keys import OF_DRIVER

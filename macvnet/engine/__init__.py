@@ -6,9 +6,8 @@ between is here, as recipes over the modules below.
 
 from __future__ import annotations
 
-from _collections_abc import Callable, Sequence
-
 from macvnet import keys
+from macvnet.blocks import Callable, Sequence
 from macvnet.engine import lookup
 from macvnet.engine.context import Context
 from macvnet.errors import Conflict, MacvnetError, NotFound

@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 from macvnet.errors import MacvnetError, StoreError
-from macvnet.signals import uninterrupted
+from macvnet.signals import Uninterrupted
 
 Item = TypeVar("Item")
 
@@ -47,7 +47,7 @@ class Alongside(Generic[Item]):
     def end(self, *, give_up: bool = False) -> None:
         """Wait until all is done; ``give_up``: only until what is at hand is."""
         self._given_up = give_up
-        with uninterrupted():
+        with Uninterrupted():
             for _ in self._threads:
                 self._items.put(None)
             for thread in self._threads:
@@ -68,7 +68,7 @@ class Alongside(Generic[Item]):
     def _start(self) -> bool:
         """One thread more. False where there is none at all, and none can be had."""
         # Signals are the main thread's to take, also while it holds them back.
-        with uninterrupted():
+        with Uninterrupted():
             thread = threading.Thread(target=self._run)
             try:
                 thread.start()

@@ -8,10 +8,10 @@ death was first seen, and never less than until ``restore`` has run in this boot
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from macvnet import chance, keys
 from macvnet.addresses import Address
-from macvnet.blocks import partial
 from macvnet.engine import lookup
 from macvnet.engine.context import Context
 from macvnet.engine.liveness import alive, network_of, roll_back

@@ -6,7 +6,9 @@ is done once for all of them; ``connecting_many`` cuts a long list into such par
 
 from __future__ import annotations
 
-from macvnet.blocks import ExitStack, closing, nullcontext, partial
+from functools import partial
+
+from macvnet.blocks import ExitStack, closing, nullcontext
 from macvnet.drivers import driver
 from macvnet.engine import establishing
 from macvnet.engine.collecting import make_way, reclaim, sweep_some

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+from functools import cached_property
 
 from macvnet import chance, keys
-from macvnet.blocks import ExitStack, cached_property, contextmanager, suppress
+from macvnet.blocks import ExitStack, contextmanager, suppress
 from macvnet.errors import Conflict, MacvnetError, StoreError
 from macvnet.kernel.namespaces import Likeness, Namespace, boot_id, likeness_of
 from macvnet.settings import Settings
@@ -245,7 +246,7 @@ class Context:
         Locks are shared by many sandboxes; of these here nobody gets hold all the
         same: a file for each, all of them one that is locked, says so.
         """
-        from macvnet.signals import uninterrupted
+        from macvnet.signals import Uninterrupted
 
         wanted = sorted(set(cookies))
         marks = [self._mark(cookie) for cookie in wanted]
@@ -264,7 +265,7 @@ class Context:
                 yield
             finally:
                 # What is undone on the way out is undone under the locks.
-                with uninterrupted():
+                with Uninterrupted():
                     for name in _slots(wanted):
                         self._take(self._locks[name])
         finally:

@@ -37,7 +37,7 @@ from macvnet.kernel.links import LinkInfo
 from macvnet.model import Change, Endpoint, Network, SandboxId
 from macvnet.records import NamedTuple
 from macvnet.runtimes import Target
-from macvnet.signals import uninterrupted
+from macvnet.signals import Uninterrupted
 
 Report = Callable[[int, tuple[Change, ...] | MacvnetError], None]
 Asked = str | Endpoint
@@ -224,7 +224,7 @@ class _Part(Part):
                         deleting.look(self._ctx, one)
             if not (together and _refused(every)):
                 # From the links to the record nothing may come between.
-                stack.enter_context(uninterrupted())
+                stack.enter_context(Uninterrupted())
                 if together:
                     deleting.delete_found(every)
                 else:

@@ -7,9 +7,9 @@ hand has not done is done here, and refused here where it must be.
 
 from __future__ import annotations
 
-from _collections_abc import Callable, Iterator, Sequence
+from functools import partial
 
-from macvnet.blocks import contextmanager, partial
+from macvnet.blocks import Callable, Iterator, Sequence, contextmanager
 from macvnet.engine import endpoint_link
 from macvnet.engine.context import Context
 from macvnet.engine.endpoint_link import Inside

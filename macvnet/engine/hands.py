@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, suppress
 from typing import Any, Generic, TypeVar
 
 from macvnet import jsontext, signals, sockets
-from macvnet.signals import uninterrupted
+from macvnet.signals import Uninterrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class Hands(Generic[Item]):
 
     def _forked(self) -> _Hand | None:
         # A child must not take a signal that was meant for us for its own.
-        with uninterrupted():
+        with Uninterrupted():
             try:
                 ours, its = sockets.socketpair(sockets.AF_UNIX, sockets.SOCK_STREAM, 0)
             except OSError:
@@ -229,7 +229,7 @@ class Hands(Generic[Item]):
                 self.collect()
             while busy := self._busy():
                 self._hear(busy[0])
-        with uninterrupted():
+        with Uninterrupted():
             for hand in self._hands:
                 with suppress(OSError):
                     hand.channel.shutdown(sockets.SHUT_WR)
@@ -245,7 +245,7 @@ class Hands(Generic[Item]):
         """Take what a hand says next, or that it has died."""
         answers = hand.listen()
         if answers is None:
-            with uninterrupted():
+            with Uninterrupted():
                 self._hands.remove(hand)
                 hand.bury()
             for number in sorted(hand.pending):

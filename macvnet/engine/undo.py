@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from macvnet.blocks import contextmanager
 from macvnet.errors import MacvnetError, StoreError
-from macvnet.signals import uninterrupted
+from macvnet.signals import Uninterrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Undo:
 
     def back(self) -> None:
         """Run what was pushed, as leaving the block by an exception does."""
-        with uninterrupted():
+        with Uninterrupted():
             while self._steps:
                 what, step = self._steps.pop()
                 try:

@@ -7,10 +7,9 @@ texts, or what an endpoint is beyond its id.
 
 from __future__ import annotations
 
-from _collections_abc import Callable, Container, Sequence
-
 from macvnet import keys
 from macvnet.addresses import Address, Interval, Subnet
+from macvnet.blocks import Callable, Container, Sequence
 from macvnet.errors import Conflict, Exhausted, InvalidRequest
 from macvnet.ipam.runs import OpenRuns, Runs
 from macvnet.ipam.segment import (

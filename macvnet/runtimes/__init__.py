@@ -8,8 +8,8 @@ spelling, is the identity.
 from __future__ import annotations
 
 import time
-from _collections_abc import Iterable, Iterator, Mapping
 
+from macvnet.blocks import Iterable, Iterator, Mapping
 from macvnet.errors import Conflict, NotFound, RuntimeUnavailable
 from macvnet.kernel.namespaces import Namespace
 from macvnet.loading import module

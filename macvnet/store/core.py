@@ -5,9 +5,11 @@ Knows how often a change is tried; must not know a kind of store.
 
 from __future__ import annotations
 
-from macvnet.blocks import contextmanager, partial
+from functools import partial
+
+from macvnet.blocks import contextmanager
 from macvnet.errors import MacvnetError, StoreError
-from macvnet.signals import uninterrupted
+from macvnet.signals import Uninterrupted
 from macvnet.store.backend import Backend, Operation, StoreConflict, bounds
 from macvnet.store.transaction import Parsed, Transaction, decoded
 
@@ -155,7 +157,7 @@ class Store:
 
         For what is short and waits for nobody: signals wait meanwhile. It must not write.
         """
-        with uninterrupted(), self.backend.session(write=False):
+        with Uninterrupted(), self.backend.session(write=False):
             yield
 
     def view(self, function: Callable[[Transaction], T]) -> T:

@@ -144,7 +144,7 @@ class SqliteBackend:
         if not write:
             yield
             return
-        with signals.uninterrupted() as held, ExitStack() as stack:
+        with signals.Uninterrupted() as held, ExitStack() as stack:
             try:
                 stack.enter_context(turns.in_turn(self.state_dir, LOCK_SECONDS, held))
             except TimeoutError:

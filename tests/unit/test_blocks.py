@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import collections.abc
 import contextlib
-import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,6 +23,7 @@ RAISED = [
     StopIteration("s"),
     RuntimeError("r"),
     SystemExit(3),
+    Stop("stop"),
 ]
 
 
@@ -164,18 +165,6 @@ def test_the_small_ones(raised: BaseException | None) -> None:
     assert used(blocks) == used(contextlib)
 
 
-def test_a_property_is_worked_out_once() -> None:
-    for kind in (blocks.cached_property, functools.cached_property):
-
-        class Thing:
-            calls = 0
-
-            @kind
-            def value(self) -> int:
-                """What it is."""
-                self.calls += 1
-                return 5
-
-        thing = Thing()
-        assert (thing.value, thing.value, thing.calls) == (5, 5, 1)
-        assert "value" in thing.__dict__ and Thing.value.__doc__ == "What it is."
+def test_the_collections_are_those_of_the_standard_library() -> None:
+    for name in ("Callable", "Container", "Iterable", "Iterator", "Mapping", "Sequence"):
+        assert getattr(blocks, name) is getattr(collections.abc, name)
