@@ -41,10 +41,10 @@ def _light() -> tuple[Callable[[str], Any], Callable[[], int]]:
 
     library: Any = _ctypes
 
-    class Int(library._SimpleCData):  # type: ignore[misc]
+    class Int(library._SimpleCData):  # type: ignore[misc]  # a class out of an Any
         _type_ = "i"
 
-    class Function(library.CFuncPtr):  # type: ignore[misc]
+    class Function(library.CFuncPtr):  # type: ignore[misc]  # the same
         _flags_ = library.FUNCFLAG_CDECL | library.FUNCFLAG_USE_ERRNO
         _restype_ = Int
 

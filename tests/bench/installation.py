@@ -131,7 +131,7 @@ class Installation:
     def _ended(process: subprocess.Popen[str]) -> None:
         told, _ = process.communicate()
         if process.returncode:
-            raise RuntimeError(f"{' '.join(map(str, process.args))}\n{told}")  # type: ignore[arg-type]
+            raise RuntimeError(f"{process.args!r}\n{told}")
 
 
 def _needed(name: str) -> list[str]:

@@ -47,6 +47,10 @@ def changed(store: Store) -> None:
     store.transact(lambda tx: tx.put("k", (tx.get("k") or 0) + 1), durable=False)
 
 
+def noted(store: Store, number: int) -> None:
+    store.transact(lambda tx: tx.put("l", number), durable=False)
+
+
 def read(store: Store) -> None:
     with store.viewing():
         store.get("k")
@@ -66,7 +70,7 @@ def test_whatever_it_interrupts_the_next_change_is_made(
                 work(store)
             stopped -= 1
         stopped += 1
-        store.transact(lambda tx, number=number: tx.put("l", number), durable=False)  # type: ignore[misc]
+        noted(store, number)
         assert store.get("l") == number
     print(f"{stopped} of {ROUNDS} stopped")
     assert stopped > ROUNDS / 10

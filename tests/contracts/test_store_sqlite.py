@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,24 @@ def state(tmp_path: Path) -> Path:
     return tmp_path / "some where" / "st%3fate?#"
 
 
-def put(store: Store, key: str, value: object) -> None:
-    store.transact(lambda tx: tx.put(key, value))
+def put(store: Store, key: str, value: object, *, durable: bool = True) -> None:
+    store.transact(lambda tx: tx.put(key, value), durable=durable)
+
+
+def put_all(store: Store, rows: Mapping[str, object]) -> None:
+    def write(tx: Transaction) -> None:
+        for key, value in rows.items():
+            tx.put(key, value)
+
+    store.transact(write)
+
+
+def delete_all(store: Store, keys: Iterable[str]) -> None:
+    def write(tx: Transaction) -> None:
+        for key in keys:
+            tx.delete(key)
+
+    store.transact(write)
 
 
 def refused(state: Path, message: str, *, kind: type[MacvnetError] = StoreError) -> None:
@@ -393,15 +410,15 @@ def test_log_of_a_process_at_work_is_cut_now_and_then_and_in_the_end(state: Path
     sizes = []
     for number in range(400):
         rows = {f"k/{number}/{each}": "x" * 3000 for each in range(60)}
-        store.transact(lambda tx, rows=rows: [tx.put(*row) for row in rows.items()])  # type: ignore[misc]
+        put_all(store, rows)
         sizes.append(log.stat().st_size)
         if sizes[-1] < sizes[0]:
             break
     assert module.CHECKPOINT_BYTES < max(sizes[:-1]) <= module.LONGEST_BYTES < 60e6
     assert sizes[-1] < module.CHECKPOINT_BYTES
     for _ in range(10):
-        store.transact(lambda tx, rows=rows: [tx.delete(key) for key in rows])  # type: ignore[misc]
-        store.transact(lambda tx, rows=rows: [tx.put(*row) for row in rows.items()])  # type: ignore[misc]
+        delete_all(store, rows)
+        put_all(store, rows)
     assert log.stat().st_size > module.CHECKPOINT_BYTES
     store.close()
     assert log.stat().st_size <= module.CHECKPOINT_BYTES
@@ -411,9 +428,9 @@ def test_log_of_a_process_at_work_is_cut_now_and_then_and_in_the_end(state: Path
 def test_what_is_committed_while_it_is_written_out_is_there(state: Path) -> None:
     store = open_store(str(state))
     for number in range(30):
-        store.transact(lambda tx, number=number: tx.put("k", number), durable=False)  # type: ignore[misc]
+        put(store, "k", number, durable=False)
         store.begin_sync()
-        store.transact(lambda tx, number=number: tx.put("l", number), durable=number % 2 == 0)  # type: ignore[misc]
+        put(store, "l", number, durable=number % 2 == 0)
         store.sync()
         assert open_store(str(state)).get("k") == number
 

@@ -83,12 +83,11 @@ def answer(points: Points, number: int) -> None:
             raise rtnetlink._refusal(rtnetlink.NetlinkError(number), request)
         soon(self, request, done)
 
-    kind._send, kind._receive = sent, received  # type: ignore[method-assign]
-    kind.change_soon = changed_soon  # type: ignore[method-assign]
+    struck = {"_send": sent, "_receive": received, "change_soon": changed_soon}
     if not absent:
-        kind.answered = points.around(  # type: ignore[method-assign]
-            kind.answered, lambda: rtnetlink.NetlinkError(number)
-        )
+        struck["answered"] = points.around(kind.answered, lambda: rtnetlink.NetlinkError(number))
+    for name, method in struck.items():
+        setattr(kind, name, method)
     refused = OSError(number, os.strerror(number))
     vars(sysctl)["open"] = points.around(builtins.open, lambda: refused)
     os.fork = points.around(os.fork, lambda: refused)
@@ -125,9 +124,8 @@ def strike(points: Points, mode: str) -> None:
         struck = points.around(real, lambda: rtnetlink.NetlinkError(errno.ENOMEM, "injected"))
         setattr(rtnetlink.Rtnetlink, name, struck)
     sysctl.write = points.around(sysctl.write, lambda: KernelRefused("injected", errno.EIO))
-    SqliteBackend.commit = points.around(  # type: ignore[method-assign]
-        SqliteBackend.commit, lambda: StoreError("injected")
-    )
+    committed = points.around(SqliteBackend.commit, lambda: StoreError("injected"))
+    SqliteBackend.commit = committed  # type: ignore[method-assign]  # calls it, or fails
     os.fork = points.around(os.fork, lambda: OSError(errno.EAGAIN, "injected"))
 
 

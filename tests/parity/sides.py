@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
 from macvnet import settings
@@ -37,7 +38,7 @@ class Outcome(NamedTuple):
     stderr: str
 
 
-class Side:
+class Side(ABC):
     """``containers``: token to the path of its network namespace."""
 
     name: str
@@ -54,33 +55,33 @@ class Side:
 
     # -- what differs between the sides -----------------------------------
 
+    @abstractmethod
     def container(self, token: str) -> str:
         """Make the container; the path of its namespace."""
-        raise NotImplementedError
 
+    @abstractmethod
     def called(self, token: str) -> str:
         """How the command line names the container."""
-        raise NotImplementedError
 
+    @abstractmethod
     def execute(self, words: list[str], stdin: str | None) -> Result:
         """Carry out a command in the side's own words."""
-        raise NotImplementedError
 
+    @abstractmethod
     def image(self, words: list[str]) -> list[str]:
         """The words of a run, from docker's."""
-        raise NotImplementedError
 
+    @abstractmethod
     def networks(self) -> list[dict[str, Any]]:
         """What inspect says about all networks."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ran(self, token: str) -> str:
         """The path of the namespace of a run's container."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stop(self, token: str) -> None:
         """End the container's processes."""
-        raise NotImplementedError
 
     # -- what is alike ----------------------------------------------------
 

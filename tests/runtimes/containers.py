@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 from tests.lab import CommandFailed, Result
@@ -39,7 +40,7 @@ lxc.apparmor.profile = unconfined
 """
 
 
-class Runtime:
+class Runtime(ABC):
     """One runtime. ``word`` is what macvnet calls it; ``programs`` have to be there."""
 
     word: str
@@ -53,6 +54,8 @@ class Runtime:
 
     def prepare(self) -> None:
         """Start what has to run, and wait until it answers."""
+        # Most have no daemon.
+        return
 
     def target(self, name: str) -> str:
         """How macvnet's user names a container."""
@@ -64,32 +67,34 @@ class Runtime:
         self.run(name, host=host, shares=shares)
         return self.target(name)
 
+    @abstractmethod
     def run(self, name: str, *, host: bool, shares: str) -> None:
-        raise NotImplementedError
+        """Start one, as ``make`` says."""
 
     def clear(self) -> None:
         """Remove what was made, the last first."""
         while self._made:
             self.remove(self._made.pop())
 
+    @abstractmethod
     def stop(self, name: str) -> None:
-        raise NotImplementedError
+        """End its processes, and keep it."""
 
+    @abstractmethod
     def again(self, name: str) -> None:
         """Start a stopped one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def remove(self, name: str) -> None:
         """Stopped or not; fine if there is none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def inside(self, name: str, *argv: str) -> Result:
         """Run a program in a container."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pid(self, name: str) -> int:
         """The container's first process, as the ground numbers it: the runtime's own word."""
-        raise NotImplementedError
 
     def restart(self, name: str) -> None:
         self.stop(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from macvnet import keys
@@ -13,7 +15,7 @@ from macvnet.ipam.counting import Counts, count
 from macvnet.ipam.segment import Holder
 from macvnet.kernel import interfaces
 from macvnet.model import CREATING, Network
-from macvnet.store import Store
+from macvnet.store import Store, Transaction
 from macvnet.store.backend import Row
 from macvnet.store.memory import MemoryBackend
 from tests.cli.fakes import endpoint
@@ -45,10 +47,8 @@ def store(backend: Counting, monkeypatch: pytest.MonkeyPatch) -> Store:
     return Store(backend)
 
 
-def made(
-    store: Store, name: str, *subnets: str, segment: str = "default", **more: object
-) -> Network:
-    network = install(store, name, *subnets, segment=segment, **more)  # type: ignore[arg-type]
+def made(store: Store, name: str, *subnets: str, segment: str = "default", **more: Any) -> Network:
+    network = install(store, name, *subnets, segment=segment, **more)
     store.transact(lambda tx: tx.put(keys.network(network.id), network.to_json()))
     return network
 
@@ -57,7 +57,7 @@ def take(store: Store, of: Network, address: str | None, owner: str) -> Address:
     """Hold an address for an endpoint whose ID is ``owner``."""
     wanted = Address.parse(address) if address else None
 
-    def write(tx):  # type: ignore[no-untyped-def]
+    def write(tx: Transaction) -> Address | None:
         found = acquire(tx, of.segment, of.name, of.pools[0], wanted, owner, {OWN})
         tx.put(keys.endpoint(owner), endpoint(of, id=owner).to_json())
         return found
